@@ -1,0 +1,137 @@
+import pg from 'pg';
+import type { SystemClock } from './clock.js';
+import { PlumblineError, messageOf } from './errors.js';
+import type { Logger } from './log.js';
+
+/** A connection or the pool: whatever runs one statement. */
+export interface Queryable {
+  query<Row extends pg.QueryResultRow = pg.QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<pg.QueryResult<Row>>;
+}
+
+// Every statement has a deadline: the server's own first, the client's a little later for a server that hangs.
+const STATEMENT_TIMEOUT_MS = 30_000;
+const CLIENT_TIMEOUT_MS = 35_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+
+export interface DatabaseOptions {
+  url: string;
+  /** Connections in the pool. */
+  poolSize?: number;
+  applicationName?: string;
+  log: Logger;
+}
+
+/** Options for a connection of one's own (the inbox flushers, LISTEN), with the same deadlines as the pool's. */
+export function clientConfig(url: string, applicationName: string): pg.ClientConfig {
+  return {
+    connectionString: url,
+    application_name: applicationName,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: CLIENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: 60_000,
+    keepAlive: true,
+  };
+}
+
+/** The pool of connections that the hot path's hand-written SQL runs on. TypeORM has its own, for the edited tables. */
+export class Database implements Queryable {
+  readonly pool: pg.Pool;
+  readonly url: string;
+
+  constructor(private readonly options: DatabaseOptions) {
+    this.url = options.url;
+    this.pool = new pg.Pool({
+      ...clientConfig(options.url, options.applicationName ?? 'plumbline'),
+      max: options.poolSize ?? 10,
+      idleTimeoutMillis: 30_000,
+    });
+    // An idle connection that dies emits here; without a listener the process would end.
+    this.pool.on('error', (error) => this.options.log.warn({ err: error }, 'idle database connection lost'));
+  }
+
+  query<Row extends pg.QueryResultRow = pg.QueryResultRow>(
+    text: string,
+    values: readonly unknown[] = [],
+  ): Promise<pg.QueryResult<Row>> {
+    return this.pool.query<Row>(text, values as unknown[]);
+  }
+
+  async rows<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
+    return (await this.query<Row>(text, values)).rows;
+  }
+
+  /** One transaction on one connection. A failure rolls back and is thrown on; a broken connection leaves the pool. */
+  async transaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect();
+    let broken: Error | undefined;
+    try {
+      await client.query('begin');
+      const result = await work(client);
+      await client.query('commit');
+      return result;
+    } catch (error) {
+      try {
+        await client.query('rollback');
+      } catch (rollbackError) {
+        broken = rollbackError instanceof Error ? rollbackError : new Error(messageOf(rollbackError));
+      }
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.pool.end();
+  }
+}
+
+/** Lets the clock follow the database's. Called by the health loop. */
+export async function followDatabaseClock(database: Queryable, clock: SystemClock): Promise<void> {
+  const askedMs = Date.now();
+  const { rows } = await database.query<{ ms: string }>(
+    'select (extract(epoch from clock_timestamp()) * 1000)::text as ms',
+  );
+  const answeredMs = Date.now();
+  clock.follow(Number(rows[0]?.ms), (askedMs + answeredMs) / 2);
+}
+
+export interface DurabilitySetting {
+  name: string;
+  value: string;
+  durable: boolean;
+}
+
+/**
+ * Invariant 1: a 2xx means durable, so the database must mean it too.
+ *
+ * @returns each setting with its value and whether it keeps a committed transaction through a power cut
+ * Source: PostgreSQL manual, "Write Ahead Log" (runtime-config-wal)
+ */
+export async function readDurability(database: Queryable): Promise<DurabilitySetting[]> {
+  const { rows } = await database.query<{ name: string; setting: string }>(
+    `select name, setting from pg_settings
+      where name in ('fsync', 'synchronous_commit', 'full_page_writes') order by name`,
+  );
+  return rows.map(({ name, setting }) => ({
+    name,
+    value: setting,
+    // 'local' and stronger wait for this server's own flush; only 'off' answers before it.
+    durable: name === 'synchronous_commit' ? setting !== 'off' : setting === 'on',
+  }));
+}
+
+/** @throws PlumblineError DATABASE_NOT_DURABLE naming each weak setting and the statement that mends it */
+export function refuseWeakDurability(settings: readonly DurabilitySetting[]): void {
+  const weak = settings.filter((setting) => !setting.durable);
+  if (weak.length === 0) return;
+  throw new PlumblineError(
+    'DATABASE_NOT_DURABLE',
+    `PostgreSQL would lose acknowledged orders in a power cut: ${weak.map((w) => `${w.name} = ${w.value}`).join(', ')}. ` +
+      `Mend it with: ${weak.map((w) => `ALTER SYSTEM SET ${w.name} = on;`).join(' ')} SELECT pg_reload_conf();`,
+  );
+}

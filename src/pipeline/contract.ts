@@ -1,0 +1,295 @@
+/**
+ * The words of the pipeline: what later areas may know of it. Types, codes and the names of facts; no behaviour.
+ */
+
+/** What happened to a subject, as destinations know it (DESIGN §7). The code is what is stored; it never changes. */
+export const KIND_CODES = {
+  purchase: 1,
+  'order-updated': 2,
+  'order-cancelled': 3,
+  refund: 4,
+  'checkout-started': 5,
+  'customer-created': 6,
+} as const;
+export type Kind = keyof typeof KIND_CODES;
+
+/**
+ * Where an obligation stands: the ledger holds exactly one of these for each (shop, subject, kind, destination).
+ *
+ * - `expected`: the fact is known but not due yet (an order that is not paid)
+ * - `queued`: waiting for, or under, delivery; a disabled destination parks here with its reason
+ * - `accepted`: the destination answered 2xx, which proves nothing yet
+ * - `confirmed`: read back at the destination
+ * - `ignored`: left out, with the reason counted
+ * - `failed`: buried as a dead letter, with the reason
+ * - `missing`: reconciliation found that it did not arrive
+ * - `unconfirmable`: nobody can tell whether it arrived
+ */
+export const STATE_CODES = {
+  expected: 1,
+  queued: 2,
+  accepted: 3,
+  confirmed: 4,
+  ignored: 5,
+  failed: 6,
+  missing: 7,
+  unconfirmable: 8,
+} as const;
+export type State = keyof typeof STATE_CODES;
+
+function nameByCode<Name extends string>(codes: Record<Name, number>): (code: number) => Name {
+  const names = new Map<number, Name>();
+  for (const name in codes) names.set(codes[name], name);
+  return (code) => {
+    const name = names.get(code);
+    if (name === undefined) throw new RangeError(`no name for stored code ${code}`);
+    return name;
+  };
+}
+export const kindOf = nameByCode<Kind>(KIND_CODES);
+export const stateOf = nameByCode<State>(STATE_CODES);
+
+export type DestinationKind = 'ga4' | 'segment' | 'postgres' | 'webhook';
+
+/** Real shops and the sandbox's never share a destination; the database refuses it too. */
+export type World = 'real' | 'sandbox';
+
+export interface Shop {
+  /** bigint as a decimal string */
+  id: string;
+  /** `acme.myshopify.com`, lower case */
+  domain: string;
+  key: string;
+  world: World;
+  /** Base URL of the Admin API, without `/admin/api/…`; `null` = `https://<domain>` */
+  adminUrl: string | null;
+  accessToken: string | null;
+  settings: ShopSettings;
+  destinationIds: readonly number[];
+}
+
+export interface ShopSettings {
+  /** IANA zone and ISO 4217 code as the shop has them; used where a payload leaves them out. */
+  timeZone?: string;
+  currency?: string;
+}
+
+export interface Destination {
+  id: number;
+  name: string;
+  kind: DestinationKind;
+  world: World;
+  enabled: boolean;
+  settings: DestinationSettings;
+}
+
+/** What every kind understands; each kind's own keys are parsed by its adapter from `own`. */
+export interface DestinationSettings {
+  /** When an order counts as a purchase. Default `paid`; a free order counts when it is created. */
+  purchaseOn: 'created' | 'paid';
+  /** Money in the shop's currency or in what the buyer saw. Default `shop`. */
+  money: 'shop' | 'presentment';
+  /** Send orders that Shopify marks `test: true`. Default false: they are ignored and counted. */
+  testOrders: boolean;
+  /** Order sources (`source_name`: web, pos, …) that are left out and counted. */
+  excludeChannels: readonly string[];
+  /** When set, only orders whose note attribute of this name is yes/true/granted/1 are sent. */
+  consentAttribute: string | null;
+  /** Kind-specific settings and secrets, unparsed. Never logged. */
+  own: Readonly<Record<string, unknown>>;
+}
+
+/** Where a webhook's bytes lie in the inbox. */
+export interface PayloadPointer {
+  /** `YYYY-MM-DD`, the segment's partition */
+  segmentDay: string;
+  streamId: number;
+  /** bigint as a decimal string */
+  segmentSeq: string;
+  entry: number;
+}
+
+/** How a webhook reached the inbox. */
+export type Source = 'http' | 'fetch' | 'replay' | 'reconciliation';
+
+/** One webhook as the inbox keeps it: the exact bytes and what was said around them. */
+export interface InboxEntry {
+  source: Source;
+  world: World;
+  webhookId: string;
+  topic: string;
+  shopDomain: string;
+  /** The opaque key of the callback URL, when it had one. */
+  key?: string;
+  apiVersion?: string;
+  eventId?: string;
+  triggeredAt?: string;
+  /** The signature as sent, so that the bytes can be verified again later. */
+  hmac?: string;
+  /** For a replay: only this destination is meant. */
+  destinationId?: number;
+  receivedAtMs: number;
+  body: Buffer;
+}
+
+/** The key of one obligation without its destination. */
+export interface Subject {
+  shopId: string;
+  /** Shopify's decimal id, or a checkout's token. Lossless. */
+  subjectId: string;
+  kind: Kind;
+}
+
+// --- events ------------------------------------------------------------------------------------------------------
+
+export interface Money {
+  /** Decimal string as Shopify sent it, e.g. `"414.95"`. */
+  amount: string;
+  /** ISO 4217 */
+  currency: string;
+}
+
+/** Money once and the same everywhere: both views of one amount; the destination's setting picks. */
+export interface MoneyPair {
+  shop: Money;
+  presentment: Money;
+}
+
+export interface EventLine {
+  lineId: string | null;
+  productId: string | null;
+  variantId: string | null;
+  sku: string | null;
+  title: string;
+  variantTitle: string | null;
+  vendor: string | null;
+  productType: string | null;
+  quantity: number;
+  /** Unit price before discount. */
+  price: MoneyPair;
+  /** Discount on the whole line. */
+  discount: MoneyPair;
+}
+
+/**
+ * A Shopify webhook read once, the same for every destination. Pure of its bytes: reading it again gives the same.
+ */
+export interface PipelineEvent {
+  kind: Kind;
+  topic: string;
+  subjectId: string;
+  /** The order a refund belongs to; for order kinds the order itself; else the subject. */
+  orderId: string;
+  /** `#1001`, for shops whose GA4 transaction id is the name. */
+  orderName: string | null;
+  /**
+   * Grows with newer truth: microseconds of `updated_at` for `order-updated`, 0 for kinds that happen once.
+   * Decimal string (it passes 2^53).
+   */
+  version: string;
+  /** UTC date of the subject's `created_at` (`1970-01-01` when it has none): the ledger's partition. */
+  ledgerDay: string;
+  /** When it happened for the business (RFC 3339 UTC). */
+  occurredAt: string;
+  /** orders/create of an unpaid order is a purchase that is not due yet. */
+  payment: 'paid' | 'unpaid' | 'free' | 'none';
+  cancelled: boolean;
+  test: boolean;
+  channel: string | null;
+  total: MoneyPair | null;
+  subtotal: MoneyPair | null;
+  shipping: MoneyPair | null;
+  tax: MoneyPair | null;
+  discount: MoneyPair | null;
+  coupons: readonly string[];
+  lines: readonly EventLine[];
+  customer: EventCustomer | null;
+  /** GA4's ids as the storefront stored them, else a stable synthetic id (`synthetic: true`). */
+  browser: { clientId: string; sessionId: string | null; synthetic: boolean };
+  campaign: Readonly<Record<string, string>>;
+  landingSite: string | null;
+  attributes: Readonly<Record<string, string>>;
+  checkoutToken: string | null;
+  isFullRefund: boolean;
+  /** The body, parsed losslessly (integers beyond 15 digits are strings), for row and event destinations. */
+  payload: Readonly<Record<string, unknown>>;
+}
+
+export interface EventCustomer {
+  id: string | null;
+  email: string | null;
+  phone: string | null;
+  firstName: string | null;
+  lastName: string | null;
+  /** `null` = the payload does not tell. */
+  returning: boolean | null;
+}
+
+/** What reading a webhook's bytes comes to. */
+export type Reading =
+  | { outcome: 'event'; events: readonly PipelineEvent[] }
+  /** A body that holds an id and nothing else: it means "fetch it". */
+  | { outcome: 'fetch'; id: string }
+  /** A topic that has no effect at any destination by design (products/update …). Counted. */
+  | { outcome: 'no-effect'; reason: string }
+  | { outcome: 'unknown-topic' }
+  /** What cannot be read; becomes a dead letter with this reason and the payload. */
+  | { outcome: 'unmappable'; reason: string; detail: string };
+
+// --- delivery ----------------------------------------------------------------------------------------------------
+
+/** One event on its way to one destination, enriched. */
+export interface DeliveryItem {
+  shop: Pick<Shop, 'id' | 'domain' | 'settings'>;
+  event: PipelineEvent;
+  /** Derived from (shop, subject, kind, version), never random: the destination's own dedupe key. <= 64 characters. */
+  eventId: string;
+  /** 1 for the first try. */
+  attempt: number;
+  /** True when an earlier try ended without an answer that tells whether it took effect. */
+  maybeSentBefore: boolean;
+}
+
+/** What the world did with one item. */
+export type Outcome =
+  /** 2xx. `confirmed` only when the destination's own data was read back. */
+  | { outcome: 'accepted'; confirmed: boolean; status?: number }
+  /** Slow down: 429 or a 5xx with Retry-After. Never counts as an attempt against the event. */
+  | { outcome: 'throttled'; retryAfterMs: number | null; status?: number; detail: string }
+  /** The event itself is refused and would be again: bury it. `lane` says who must act. */
+  | { outcome: 'rejected'; lane: 'theirs' | 'ours'; reason: string; detail: string; status?: number }
+  /** The destination is in trouble and the request certainly had no effect (refused, DNS, connect time-out, 5xx). */
+  | { outcome: 'unreachable'; retryAfterMs: number | null; status?: number; detail: string }
+  /** No answer that tells: time-out or cut after the request was sent. Safe to repeat only with an idempotent id. */
+  | { outcome: 'ambiguous'; detail: string; status?: number };
+
+export type Formatted =
+  | { ok: true; request: unknown; bytes: number }
+  | { ok: false; lane: 'theirs' | 'ours'; reason: string; detail: string };
+
+/**
+ * One kind of destination. `format` is pure; `send` is the only part that touches the network, and every item gets
+ * exactly one outcome, in order, whatever happens: `send` does not throw for anything the world does.
+ */
+export interface DestinationAdapter {
+  readonly kind: DestinationKind;
+  /** Kinds of event it takes; others make no obligation. */
+  readonly kinds: ReadonlySet<Kind>;
+  /** True when repeating this kind with the same event id has one effect at the far side. */
+  isIdempotent(kind: Kind): boolean;
+  /** Most items, and most bytes, of one send. */
+  readonly batch: { items: number; bytes: number };
+  /** Faults of `own` settings, each with its key; empty = fine. */
+  checkSettings(own: Readonly<Record<string, unknown>>): { key: string; message: string }[];
+  /** Which keys of `own` are secret (sealed at rest, never shown). */
+  readonly secretKeys: readonly string[];
+  format(item: DeliveryItem, destination: Destination): Formatted;
+  /** @param signal aborts at the deadline (10 s by default) */
+  send(
+    items: readonly { item: DeliveryItem; formatted: Extract<Formatted, { ok: true }> }[],
+    destination: Destination,
+    signal: AbortSignal,
+  ): Promise<Outcome[]>;
+  /** Releases connections. */
+  close(): Promise<void>;
+}
