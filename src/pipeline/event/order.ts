@@ -1,0 +1,90 @@
+import type { PipelineEvent } from '../contract.js';
+import { pairAt, type Currencies } from './amounts.js';
+import { customerOf } from './customer.js';
+import { instantAt, ownId, textAt, type Fields } from './fields.js';
+import { attributesOf, couponsOf, readLines, shippingLinesTotal } from './line.js';
+import { isZero } from './money.js';
+import { NoId, blankEvent, identityOf, type ReadContext } from './read-context.js';
+
+/** `financial_status` values of an order whose money has come in, whatever happened to it since. */
+const PAID_STATUSES: ReadonlySet<unknown> = new Set(['paid', 'partially_refunded', 'refunded']);
+
+/**
+ * orders/create, orders/paid, orders/updated, orders/cancelled: one body, and the topic says what happened.
+ *
+ * orders/updated yields the purchase too when it shows payment. That is evidence of the same fact as orders/paid, and
+ * has the same key; should orders/paid be lost, the order still arrives.
+ */
+export function readOrder(body: Fields, context: ReadContext): PipelineEvent[] {
+  const order = orderFrame(body, context);
+  switch (context.topic) {
+    case 'orders/updated': {
+      const updatedAt = instantAt(body, 'updated_at') ?? context.triggeredAt;
+      const update: PipelineEvent = {
+        ...order,
+        kind: 'order-updated',
+        version: (updatedAt.micros > 0n ? updatedAt.micros : 0n).toString(),
+        occurredAt: new Date(updatedAt.ms).toISOString(),
+      };
+      return order.payment === 'paid' ? [update, order] : [update];
+    }
+    case 'orders/cancelled': {
+      const cancelledAt = instantAt(body, 'cancelled_at') ?? instantAt(body, 'updated_at') ?? context.triggeredAt;
+      return [
+        {
+          ...order,
+          kind: 'order-cancelled',
+          occurredAt: new Date(cancelledAt.ms).toISOString(),
+          cancelled: true,
+          isFullRefund: true,
+        },
+      ];
+    }
+    default:
+      return [order];
+  }
+}
+
+/** The order as the purchase it is, or will be once it is paid. */
+function orderFrame(body: Fields, context: ReadContext): PipelineEvent {
+  const id = ownId(body);
+  if (id === null) throw new NoId('the body has neither id nor admin_graphql_api_id');
+  const currencies: Currencies = { plain: textAt(body, 'currency') ?? '' };
+  const customer = customerOf(body);
+  const createdAt = instantAt(body, 'created_at');
+  const total = pairAt(body, 'total_price', 'total_price', currencies);
+  return {
+    ...blankEvent(context, {
+      kind: 'purchase',
+      subjectId: id,
+      orderId: id,
+      createdAt,
+      // The business day: processed_at is back-dated on imports, where created_at is only the day of the import.
+      occurredAt: instantAt(body, 'processed_at') ?? createdAt,
+      attributes: attributesOf(body),
+      browserIdentity: identityOf(customer, `order:${id}`),
+      customer,
+      landingSite: textAt(body, 'landing_site'),
+      payload: body,
+    }),
+    orderName: textAt(body, 'name'),
+    payment: paymentOf(body, context.topic, total),
+    cancelled: typeof body['cancelled_at'] === 'string' && body['cancelled_at'] !== '',
+    test: body['test'] === true,
+    channel: textAt(body, 'source_name'),
+    total,
+    subtotal: pairAt(body, 'subtotal_price', 'subtotal_price', currencies),
+    shipping:
+      pairAt(body, 'total_shipping_price', 'total_shipping_price', currencies) ?? shippingLinesTotal(body, currencies),
+    tax: pairAt(body, 'total_tax', 'total_tax', currencies),
+    discount: pairAt(body, 'total_discounts', 'total_discounts', currencies),
+    coupons: couponsOf(body),
+    lines: readLines(body, currencies),
+    checkoutToken: textAt(body, 'checkout_token'),
+  };
+}
+
+function paymentOf(body: Fields, topic: string, total: PipelineEvent['total']): PipelineEvent['payment'] {
+  if (topic === 'orders/paid' || PAID_STATUSES.has(body['financial_status'])) return 'paid';
+  return total !== null && isZero(total.shop.amount) ? 'free' : 'unpaid';
+}

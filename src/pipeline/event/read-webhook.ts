@@ -1,0 +1,92 @@
+import type { InboxEntry, PipelineEvent, Reading } from '../contract.js';
+import { messageOf } from '../../kernel/errors.js';
+import { DEFAULT_BROWSER_ID_NAMES, type BrowserIdNames } from './browser-ids.js';
+import { readCheckout } from './checkout.js';
+import { readCustomer } from './customer.js';
+import { WrongType, isFields, ownId, type Fields } from './fields.js';
+import { instantOfMs, parseInstant } from './instant.js';
+import { parseLossless } from './lossless-json.js';
+import { readOrder } from './order.js';
+import { NoId, type ReadContext } from './read-context.js';
+import { readRefund } from './refund.js';
+import { noEffectReason } from './topics.js';
+
+type Reader = (body: Fields, context: ReadContext) => PipelineEvent[];
+
+/** The topics that have an effect at a destination (DESIGN section 7), each with its reader. */
+const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
+  ['orders/create', readOrder],
+  ['orders/paid', readOrder],
+  ['orders/updated', readOrder],
+  ['orders/cancelled', readOrder],
+  ['refunds/create', readRefund],
+  ['checkouts/create', readCheckout],
+  ['customers/create', readCustomer],
+]);
+
+export const TOPICS_WITH_EFFECT: readonly string[] = [...READERS.keys()];
+
+/**
+ * Reads a webhook's bytes once, for every destination. Pure of the entry, and never throws: what cannot be read is
+ * a reading too. Only what a destination needs can fail; everything else is taken as it comes, nulls included.
+ *
+ * Reasons of `unmappable`: `not-json`, `not-an-object`, `no-id`, `wrong-type:<path>` and `unreadable`.
+ */
+export function readWebhook(entry: InboxEntry, browserIdNames: BrowserIdNames = DEFAULT_BROWSER_ID_NAMES): Reading {
+  const topic = entry.topic.trim().toLowerCase();
+  const reader = READERS.get(topic);
+  if (reader === undefined) {
+    const reason = noEffectReason(topic);
+    return reason === null ? { outcome: 'unknown-topic' } : { outcome: 'no-effect', reason };
+  }
+
+  const body = parseBody(entry.body);
+  if (!('fields' in body)) return body;
+  try {
+    const id = loneId(body.fields);
+    if (id !== null) return { outcome: 'fetch', id };
+    const events = reader(body.fields, {
+      topic,
+      shopDomain: entry.shopDomain.toLowerCase(),
+      triggeredAt: parseInstant(entry.triggeredAt) ?? instantOfMs(entry.receivedAtMs),
+      browserIdNames,
+    });
+    return { outcome: 'event', events };
+  } catch (error) {
+    if (error instanceof WrongType) {
+      return { outcome: 'unmappable', reason: `wrong-type:${error.path}`, detail: error.message };
+    }
+    if (error instanceof NoId) return { outcome: 'unmappable', reason: 'no-id', detail: error.message };
+    // A body nobody foresaw must become a dead letter with its payload, never stop the webhooks behind it.
+    return { outcome: 'unmappable', reason: 'unreadable', detail: messageOf(error) };
+  }
+}
+
+function parseBody(bytes: Buffer): { fields: Fields } | Extract<Reading, { outcome: 'unmappable' }> {
+  let parsed: unknown;
+  try {
+    parsed = parseLossless(withoutByteOrderMark(bytes.toString('utf8')));
+  } catch (error) {
+    return { outcome: 'unmappable', reason: 'not-json', detail: `${bytes.length} bytes: ${withoutQuote(error)}` };
+  }
+  if (!isFields(parsed)) {
+    return { outcome: 'unmappable', reason: 'not-an-object', detail: 'the body is JSON but no object' };
+  }
+  return { fields: parsed };
+}
+
+/** V8 quotes the text around the fault; a body can hold personal data, so only the kind of fault is kept. */
+function withoutQuote(error: unknown): string {
+  return (messageOf(error).split(/[,"'`]|\.\.\./, 1)[0] ?? '').trim();
+}
+
+function withoutByteOrderMark(text: string): string {
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+}
+
+/** `{"id": …}` alone is what Shopify sends instead of a body over the transport's limit (facts/shopify.md section 2). */
+function loneId(body: Fields): string | null {
+  const keys = Object.keys(body);
+  if (keys.length === 0 || !keys.every((key) => key === 'id' || key === 'admin_graphql_api_id')) return null;
+  return ownId(body);
+}
