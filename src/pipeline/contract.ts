@@ -293,3 +293,253 @@ export interface DestinationAdapter {
   /** Releases connections. */
   close(): Promise<void>;
 }
+
+// --- registry ----------------------------------------------------------------------------------------------------
+
+/** Who declared it: what the configuration file declares is read-only over the API. */
+export type Origin = 'file' | 'api';
+
+/** A shop as people see it: secrets appear only as whether they are set. */
+export interface ShopView {
+  domain: string;
+  world: World;
+  origin: Origin;
+  /** The opaque part of the shop's own callback URL. */
+  key: string;
+  adminUrl: string | null;
+  accessTokenSet: boolean;
+  subscriptions: 'shop' | 'app';
+  settings: ShopSettings;
+  /** Names. */
+  destinations: readonly string[];
+  uninstalledAt: Date | null;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+/** A destination as people see it: secrets appear only as whether they are set. */
+export interface DestinationView {
+  name: string;
+  kind: DestinationKind;
+  world: World;
+  origin: Origin;
+  enabled: boolean;
+  disabledReason: string | null;
+  /** Common settings and the kind's own that are no secret. */
+  settings: Readonly<Record<string, unknown>>;
+  /** The kind's secret keys, and whether each is set. */
+  secretsSet: Readonly<Record<string, boolean>>;
+  /** Domains. */
+  shops: readonly string[];
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export interface SettingFault {
+  key: string;
+  message: string;
+}
+
+/** What a write to the registry comes to. */
+export type Written<View> =
+  | { ok: true; value: View }
+  /** `read-only`: the configuration file declares it, so it is changed there. */
+  | { ok: false; refusal: 'not-found' | 'exists' | 'read-only' | 'invalid'; faults: readonly SettingFault[] };
+
+/** The people's side of the registry. Inputs have the keys of the configuration file and are validated alike. */
+export interface RegistryDesk {
+  shops(): Promise<ShopView[]>;
+  createShop(input: Readonly<Record<string, unknown>>, actor: string): Promise<Written<ShopView>>;
+  updateShop(domain: string, input: Readonly<Record<string, unknown>>, actor: string): Promise<Written<ShopView>>;
+  /** Marks it; nothing is deleted, because the ledger refers to it. */
+  uninstallShop(domain: string, actor: string): Promise<Written<ShopView>>;
+  destinations(): Promise<DestinationView[]>;
+  createDestination(input: Readonly<Record<string, unknown>>, actor: string): Promise<Written<DestinationView>>;
+  updateDestination(
+    name: string,
+    input: Readonly<Record<string, unknown>>,
+    actor: string,
+  ): Promise<Written<DestinationView>>;
+  /** A disabled destination parks its events. Allowed for what the file declares: trouble does not wait for a deploy. */
+  setDestinationEnabled(name: string, enabled: boolean, actor: string): Promise<Written<DestinationView>>;
+}
+
+// --- reading -----------------------------------------------------------------------------------------------------
+
+/** One fact of an obligation's history. */
+export interface FactView {
+  at: Date;
+  state: State;
+  version: string;
+  reason: string | null;
+  detail: string | null;
+  attempt: number | null;
+  durationMs: number | null;
+  webhookId: string | null;
+}
+
+/** Where one event of an order stands at one destination, and how it came there. */
+export interface ObligationView {
+  kind: Kind;
+  subjectId: string;
+  destination: string;
+  destinationKind: DestinationKind;
+  state: State;
+  reason: string | null;
+  version: string;
+  attempts: number;
+  occurredAt: Date;
+  loggedAt: Date;
+  queuedAt: Date | null;
+  acceptedAt: Date | null;
+  confirmedAt: Date | null;
+  /** When it is tried next; `null` when nothing is waiting. */
+  nextTryAt: Date | null;
+  /** Oldest first. */
+  facts: readonly FactView[];
+}
+
+/** A webhook that told of an order. */
+export interface WebhookView {
+  webhookId: string;
+  topic: string;
+  receivedAt: Date;
+  outcome: string;
+  reason: string | null;
+  repeats: number;
+}
+
+export interface OrderView {
+  shop: string;
+  orderId: string;
+  obligations: readonly ObligationView[];
+  webhooks: readonly WebhookView[];
+  deadLetters: readonly DeadLetterView[];
+}
+
+export interface DeadLetterView {
+  /** bigint as a decimal string */
+  id: string;
+  shop: string;
+  /** `null` = the webhook could not be mapped for anybody. */
+  destination: string | null;
+  kind: Kind | null;
+  subjectId: string | null;
+  orderId: string | null;
+  topic: string;
+  webhookId: string;
+  lane: 'ours' | 'theirs';
+  reason: string;
+  detail: string | null;
+  attempts: number;
+  receivedAt: Date;
+  buriedAt: Date;
+  replayedAt: Date | null;
+}
+
+export interface DeadLetterFilter {
+  shop?: string;
+  destination?: string;
+  lane?: 'ours' | 'theirs';
+  reason?: string;
+  /** Buried at or after. */
+  from?: Date;
+  /** Buried before. */
+  to?: Date;
+  /** Default `open`. */
+  state?: 'open' | 'replayed' | 'all';
+}
+
+export interface HeldView {
+  id: string;
+  shop: string;
+  topic: string;
+  webhookId: string;
+  reason: string;
+  detail: string | null;
+  receivedAt: Date;
+  heldAt: Date;
+  nextTryAt: Date | null;
+  tries: number;
+  repeats: number;
+}
+
+/** What became of webhooks: planned, duplicate, no-effect, unknown-topic, held, dead. */
+export interface WebhookOutcomeView {
+  shop: string;
+  /** False for a shop nobody has configured: its webhooks are held. */
+  shopKnown: boolean;
+  topic: string;
+  outcome: string;
+  reason: string | null;
+  count: number;
+  repeats: number;
+  lastAt: Date;
+}
+
+/** What waits for one destination, a line a shop. */
+export interface LaneView {
+  destination: string;
+  shop: string;
+  state: 'closed' | 'open';
+  since: Date | null;
+  retryAt: Date | null;
+  failures: number;
+  lastError: string | null;
+  backlog: number;
+  /** When the longest waiting was queued. */
+  oldestQueuedAt: Date | null;
+}
+
+/** Newest first; `nextCursor` continues, `null` = the end. */
+export interface Page<Item> {
+  items: Item[];
+  nextCursor: string | null;
+}
+
+export interface PageRequest {
+  limit: number;
+  cursor?: string;
+}
+
+/** Totals of the last hour and what stands open now. */
+export interface PipelineTotals {
+  webhooksStored: number;
+  orders: { destinationKind: DestinationKind; accepted: number; confirmed: number }[];
+  waiting: number;
+  deadLetters: { ours: number; theirs: number };
+  held: number;
+}
+
+/** What later areas may ask of the pipeline's tables. */
+export interface PipelineReader {
+  /** @returns `null` when nothing is known of it */
+  order(shopDomain: string, orderId: string): Promise<OrderView | null>;
+  deadLetters(filter: DeadLetterFilter, page: PageRequest): Promise<Page<DeadLetterView>>;
+  deadLetter(id: string): Promise<DeadLetterView | null>;
+  /** The webhook of a dead letter, opened. The caller writes the audit entry first. */
+  deadLetterPayload(id: string): Promise<InboxEntry | null>;
+  held(filter: { shop?: string; reason?: string }, page: PageRequest): Promise<Page<HeldView>>;
+  webhookOutcomes(filter: { shop?: string; from: Date; to: Date }): Promise<WebhookOutcomeView[]>;
+  lanes(destination?: string): Promise<LaneView[]>;
+  totals(): Promise<PipelineTotals>;
+}
+
+export interface ReplayRequest {
+  ids?: readonly string[];
+  query?: DeadLetterFilter;
+  dryRun: boolean;
+  ratePerSecond?: number;
+  actor: string;
+}
+
+export interface ReplayReport {
+  matched: number;
+  replayed: number;
+  items: { id: string; shop: string; destination: string | null; reason: string }[];
+}
+
+/** Sends dead letters on their way again. */
+export interface DeadLetterReplay {
+  replay(request: ReplayRequest): Promise<ReplayReport>;
+}
