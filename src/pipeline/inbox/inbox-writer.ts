@@ -1,0 +1,246 @@
+import type { Clock } from '../../kernel/clock.js';
+import { stopwatch } from '../../kernel/clock.js';
+import { messageOf } from '../../kernel/errors.js';
+import type { Logger } from '../../kernel/log.js';
+import type { SecretBox } from '../../kernel/secrets.js';
+import type { InboxEntry } from '../contract.js';
+import { entryWeight } from './segment.js';
+import { StreamSlot } from './stream-slot.js';
+
+export type Durable = 'database' | 'journal';
+
+/** Nothing durable could be reached: the webhook was not taken, and its sender must hear so. */
+export class IntakeRefused extends Error {
+  constructor(reason: string, options?: { cause?: unknown }) {
+    super(reason, options);
+    this.name = 'IntakeRefused';
+  }
+}
+
+export interface InboxRecorder {
+  /** One group commit: entries, bytes written, milliseconds it took, and where they are now. */
+  appended(entries: number, bytes: number, ms: number, where: Durable): void;
+}
+
+/** Where batches go that the database does not take. */
+export interface Spill {
+  /** Resolves with the bytes written once they are on stable storage. */
+  append(entries: readonly InboxEntry[]): Promise<number>;
+}
+
+export interface InboxWriterOptions {
+  databaseUrl: string;
+  writer: string;
+  secrets: SecretBox;
+  clock: Clock;
+  log: Logger;
+  journal: Spill;
+  ensurePartitions: () => Promise<unknown>;
+  recorder?: InboxRecorder;
+  /** Connections that commit side by side. */
+  streams?: number;
+  /** A webhook waits at most this long for company, milliseconds. */
+  windowMs?: number;
+  entriesMax?: number;
+  bytesMax?: number;
+  queueEntriesMax?: number;
+  queueBytesMax?: number;
+}
+
+export interface InboxWriterHealth {
+  database: 'up' | 'down';
+  streams: { ready: number; busy: number; down: number };
+  waiting: number;
+  waitingBytes: number;
+  lastError: string | null;
+}
+
+interface Waiter {
+  entry: InboxEntry;
+  sinceMs: number;
+  resolve: (where: { durable: Durable }) => void;
+  reject: (error: IntakeRefused) => void;
+}
+
+const IN_DATABASE = Object.freeze({ durable: 'database' } as const);
+const IN_JOURNAL = Object.freeze({ durable: 'journal' } as const);
+
+// With every stream at work and the eldest waiting this long, the database is stuck rather than busy. What is left of
+// intake's 4 s is for the journal.
+const SPILL_AFTER_MS = 1_000;
+const WATCH_EVERY_MS = 100;
+
+/**
+ * Group commit. Webhooks that arrive together are stored together: one compressed segment, one commit, one flush.
+ *
+ * Invariant: `append` resolves only after its entry is on stable storage, in the database or in the journal; it
+ * rejects with `IntakeRefused` and nothing else. A rejected entry may still have been stored (a commit whose answer
+ * was lost): the sender repeats it and the router drops the repeat.
+ */
+export class InboxWriter {
+  private readonly slots: StreamSlot[];
+  private readonly elapsedMs = stopwatch();
+  private readonly windowMs: number;
+  private readonly entriesMax: number;
+  private readonly bytesMax: number;
+  private readonly queueEntriesMax: number;
+  private readonly queueBytesMax: number;
+  private queue: Waiter[] = [];
+  private held = 0;
+  private heldBytes = 0;
+  private queueBytes = 0;
+  private windowTimer: NodeJS.Timeout | null = null;
+  private immediate: NodeJS.Immediate | null = null;
+  private watch: NodeJS.Timeout | null = null;
+  private idle: (() => void)[] = [];
+  private closed = false;
+
+  constructor(private readonly options: InboxWriterOptions) {
+    this.windowMs = options.windowMs ?? 2;
+    this.entriesMax = options.entriesMax ?? 100;
+    this.bytesMax = options.bytesMax ?? 1024 * 1024;
+    this.queueEntriesMax = options.queueEntriesMax ?? 20_000;
+    this.queueBytesMax = options.queueBytesMax ?? 64 * 1024 * 1024;
+    this.slots = Array.from(
+      { length: options.streams ?? 4 },
+      () => new StreamSlot({ ...options, onReady: () => this.flush() }),
+    );
+  }
+
+  /** Opens the streams. Resolves when each has been tried once; without a database the journal takes over at once. */
+  async start(): Promise<this> {
+    this.watch = setInterval(() => this.spillStuck(), WATCH_EVERY_MS);
+    this.watch.unref();
+    await Promise.all(this.slots.map((slot) => slot.open()));
+    return this;
+  }
+
+  /** @throws IntakeRefused when nothing durable could be reached */
+  append(entry: InboxEntry): Promise<{ durable: Durable }> {
+    return new Promise((resolve, reject) => {
+      const weight = entryWeight(entry);
+      if (this.closed) return reject(new IntakeRefused('the inbox is closed'));
+      if (this.held >= this.queueEntriesMax || this.heldBytes + weight > this.queueBytesMax) {
+        return reject(new IntakeRefused(`${this.held} webhooks (${this.heldBytes} bytes) already wait for storage`));
+      }
+      this.held += 1;
+      this.heldBytes += weight;
+      this.queueBytes += weight;
+      this.queue.push({ entry, sinceMs: this.elapsedMs(), resolve, reject });
+      this.schedule();
+    });
+  }
+
+  health(): InboxWriterHealth {
+    const streams = { ready: 0, busy: 0, down: 0 };
+    for (const slot of this.slots) streams[slot.state] += 1;
+    return {
+      database: streams.ready + streams.busy > 0 ? 'up' : 'down',
+      streams,
+      waiting: this.held,
+      waitingBytes: this.heldBytes,
+      lastError: this.slots.find((slot) => slot.lastError !== null)?.lastError ?? null,
+    };
+  }
+
+  /** Takes nothing more, waits until everything taken is settled, and lets the streams go. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.flush();
+    if (this.held > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
+    if (this.watch) clearInterval(this.watch);
+    await Promise.all(this.slots.map((slot) => slot.close()));
+  }
+
+  private get batchIsFull(): boolean {
+    return this.queue.length >= this.entriesMax || this.queueBytes >= this.bytesMax;
+  }
+
+  private schedule(): void {
+    if (this.batchIsFull) {
+      this.flush();
+    } else if (this.slots.every((slot) => slot.state !== 'busy')) {
+      // Nothing is under way: waiting would only add latency. What arrives in this turn of the event loop goes along.
+      this.immediate ??= setImmediate(() => this.flush());
+    } else {
+      this.windowTimer ??= setTimeout(() => this.flush(), this.windowMs);
+    }
+  }
+
+  private flush(): void {
+    if (this.windowTimer) clearTimeout(this.windowTimer);
+    if (this.immediate) clearImmediate(this.immediate);
+    this.windowTimer = null;
+    this.immediate = null;
+    while (this.queue.length > 0) {
+      const slot = this.slots.find((candidate) => candidate.state === 'ready');
+      if (slot) {
+        void this.commit(slot, this.take());
+      } else if (this.slots.every((candidate) => candidate.state === 'down')) {
+        void this.spill(this.take(), null);
+      } else {
+        return; // a stream that comes back flushes; `spillStuck` watches over the eldest
+      }
+    }
+  }
+
+  private take(): Waiter[] {
+    let count = 0;
+    let bytes = 0;
+    while (count < this.queue.length && count < this.entriesMax && bytes < this.bytesMax) {
+      const waiter = this.queue[count];
+      if (waiter) bytes += entryWeight(waiter.entry);
+      count += 1;
+    }
+    this.queueBytes -= bytes;
+    return this.queue.splice(0, count);
+  }
+
+  private async commit(slot: StreamSlot, batch: Waiter[]): Promise<void> {
+    const startedMs = this.elapsedMs();
+    try {
+      const bytes = await slot.append(batch.map((waiter) => waiter.entry));
+      this.settle(batch, bytes, startedMs, IN_DATABASE);
+    } catch (error) {
+      await this.spill(batch, error);
+    }
+    if (this.queue.length > 0) this.flush();
+  }
+
+  private async spill(batch: Waiter[], cause: unknown): Promise<void> {
+    const startedMs = this.elapsedMs();
+    try {
+      const bytes = await this.options.journal.append(batch.map((waiter) => waiter.entry));
+      this.settle(batch, bytes, startedMs, IN_JOURNAL);
+    } catch (error) {
+      this.refuse(batch, cause, error);
+    }
+  }
+
+  private settle(batch: Waiter[], bytes: number, startedMs: number, where: { durable: Durable }): void {
+    this.release(batch);
+    this.options.recorder?.appended(batch.length, bytes, this.elapsedMs() - startedMs, where.durable);
+    for (const waiter of batch) waiter.resolve(where);
+  }
+
+  private refuse(batch: Waiter[], databaseError: unknown, journalError: unknown): void {
+    const down = databaseError ?? this.health().lastError ?? 'no stream';
+    const reason = `neither the database (${messageOf(down)}) nor the journal (${messageOf(journalError)}) took it`;
+    this.options.log.error({ err: journalError, webhooks: batch.length }, reason);
+    this.release(batch);
+    for (const waiter of batch) waiter.reject(new IntakeRefused(reason, { cause: journalError }));
+  }
+
+  private release(batch: Waiter[]): void {
+    this.held -= batch.length;
+    for (const waiter of batch) this.heldBytes -= entryWeight(waiter.entry);
+    if (this.held > 0) return;
+    for (const resolve of this.idle.splice(0)) resolve();
+  }
+
+  private spillStuck(): void {
+    const eldest = this.queue[0];
+    if (!eldest || this.elapsedMs() - eldest.sinceMs < SPILL_AFTER_MS) return;
+    while (this.queue.length > 0) void this.spill(this.take(), new Error('every stream is stuck'));
+  }
+}

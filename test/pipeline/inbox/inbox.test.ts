@@ -1,0 +1,225 @@
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { SystemClock } from '../../../src/kernel/clock.js';
+import { clientConfig } from '../../../src/kernel/database.js';
+import { silentLogger } from '../../../src/kernel/log.js';
+import { ensurePartitions } from '../../../src/kernel/partitions.js';
+import { SecretBox } from '../../../src/kernel/secrets.js';
+import { InboxReader, SegmentUnreadable, type InboxBatch } from '../../../src/pipeline/inbox/inbox-reader.js';
+import { InboxWriter } from '../../../src/pipeline/inbox/inbox-writer.js';
+import { InboxStream, dayOf } from '../../../src/pipeline/inbox/stream.js';
+import { sealSegment, segmentPurpose } from '../../../src/pipeline/inbox/segment.js';
+import { pipelinePartitions } from '../../../src/pipeline/partitions.js';
+import { testDatabase, type TestDatabase } from '../../support/test-database.js';
+import { until } from '../../support/until.js';
+import { entryOf } from './entries.js';
+
+const clock = new SystemClock();
+const plain = new SecretBox([]);
+const noJournal = { append: () => Promise.reject(new Error('this test has no journal')) };
+let db: TestDatabase;
+const open: { close(): Promise<void> }[] = [];
+
+beforeAll(async () => {
+  db = await testDatabase();
+  await ensurePartitions(db.database, clock, pipelinePartitions());
+});
+beforeEach(async () => {
+  for (const it of open.splice(0)) await it.close();
+  await db.database.query('truncate pipeline.inbox_segment, pipeline.inbox_stream');
+});
+afterAll(async () => {
+  for (const it of open.splice(0)) await it.close();
+});
+
+async function writer(secrets = plain): Promise<InboxWriter> {
+  const started = await new InboxWriter({
+    databaseUrl: db.url,
+    writer: 'test',
+    secrets,
+    clock,
+    log: silentLogger,
+    journal: noJournal,
+    ensurePartitions: () => ensurePartitions(db.database, clock, pipelinePartitions()),
+  }).start();
+  open.push(started);
+  return started;
+}
+
+async function stream(): Promise<InboxStream> {
+  const opened = await InboxStream.open({
+    databaseUrl: db.url,
+    writer: 'test',
+    secrets: plain,
+    clock,
+    ensurePartitions: () => ensurePartitions(db.database, clock, pipelinePartitions()),
+  });
+  open.push(opened);
+  return opened;
+}
+
+function reader(secrets = plain): InboxReader {
+  return new InboxReader({ secrets, clock });
+}
+
+/** Reads one batch and moves the cursors, as the router does. */
+async function read(from: InboxReader, want = { segments: 100, streams: 100 }): Promise<InboxBatch> {
+  return db.database.transaction(async (client) => {
+    const batch = await from.readBatch(client, want);
+    await batch.commitCursor(client);
+    return batch;
+  });
+}
+
+function idsOf(batch: InboxBatch): string[] {
+  return batch.entries.map(({ entry }) => entry.webhookId);
+}
+
+describe('the inbox', () => {
+  it('gives back every webhook once, byte for byte, with all that was said around it', async () => {
+    const inbox = await writer();
+    const full = entryOf('full', {
+      source: 'replay',
+      world: 'sandbox',
+      key: 'k1',
+      apiVersion: '2026-10',
+      eventId: 'e1',
+      triggeredAt: '2026-11-23T10:00:00.123456Z',
+      hmac: 'aPydL7t/kh6M2y/FOUx5YYNjBRULF8TwJO+GznElKTc=',
+      destinationId: 7,
+      body: Buffer.from([0, 255, 1, 10, 13, 0xef, 0xbb, 0xbf]),
+    });
+    const entries = [full, ...Array.from({ length: 250 }, (_, n) => entryOf(`w${n}`))];
+    const where = await Promise.all(entries.map((entry) => inbox.append(entry)));
+    expect(where.every(({ durable }) => durable === 'database')).toBe(true);
+
+    const from = reader();
+    const batch = await read(from);
+    expect(idsOf(batch).sort()).toEqual(entries.map(({ webhookId }) => webhookId).sort());
+    expect(batch.entries.find(({ entry }) => entry.webhookId === 'full')?.entry).toEqual(full);
+    expect(idsOf(await read(from))).toEqual([]);
+  });
+
+  it('stores webhooks that arrive together in few commits', async () => {
+    const inbox = await writer();
+    await Promise.all(Array.from({ length: 100 }, (_, n) => inbox.append(entryOf(`w${n}`))));
+    expect((await read(reader())).segments).toBeLessThanOrEqual(8);
+  });
+
+  it('never lets a cursor pass an append that has not committed yet', async () => {
+    const [slow, quick] = [await stream(), await stream()];
+    // The slow stream's first segment is inserted but held open, while the quick one commits on.
+    const holder = new pg.Client(clientConfig(db.url, 'test-holder'));
+    await holder.connect();
+    await holder.query('begin');
+    await holder.query(
+      `insert into pipeline.inbox_segment (day, stream_id, seq, appended_at, entries, raw_bytes, body)
+       values ($1, $2, 1, $3, 1, 10, $4)`,
+      [dayOf(clock.now()), slow.id, clock.now(), sealSegment([entryOf('held')], plain, segmentPurpose(slow.id, 1))],
+    );
+    const from = reader();
+    await quick.append([entryOf('q1')]);
+    expect(idsOf(await read(from))).toEqual(['q1']);
+    await quick.append([entryOf('q2')]);
+    expect(idsOf(await read(from))).toEqual(['q2']);
+    await db.database.transaction((client) => from.closeFinished(client));
+
+    await holder.query('commit');
+    await holder.end();
+    expect(idsOf(await read(from))).toEqual(['held']);
+  });
+
+  it('reads again what a failed transaction had read', async () => {
+    const one = await stream();
+    await one.append([entryOf('w1')]);
+    const from = reader();
+    const failing = db.database.transaction(async (client) => {
+      const batch = await from.readBatch(client, { segments: 10 });
+      await batch.commitCursor(client);
+      throw new Error(`the router failed on ${batch.entries.length}`);
+    });
+    await expect(failing).rejects.toThrow('the router failed on 1');
+    expect(idsOf(await read(from))).toEqual(['w1']);
+  });
+
+  it('gives two readers different streams at the same time', async () => {
+    const [a, b] = [await stream(), await stream()];
+    await a.append([entryOf('a')]);
+    await b.append([entryOf('b')]);
+    const seen = await db.database.transaction(async (first) => {
+      const one = await reader().readBatch(first, { segments: 1, streams: 1 });
+      const two = await db.database.transaction((second) => reader().readBatch(second, { segments: 1, streams: 9 }));
+      return [idsOf(one), idsOf(two)];
+    });
+    expect(seen).toEqual([['a'], ['b']]); // the longest unread first
+  });
+
+  it('keeps the order of a stream, some segments at a time', async () => {
+    const one = await stream();
+    for (let n = 1; n <= 5; n++) await one.append([entryOf(`w${n}`)]);
+    const from = reader();
+    expect(idsOf(await read(from, { segments: 2, streams: 4 }))).toEqual(['w1', 'w2']);
+    expect(await from.backlog(db.database)).toMatchObject({ entries: 3 });
+    expect(idsOf(await read(from, { segments: 9, streams: 4 }))).toEqual(['w3', 'w4', 'w5']);
+    expect(await from.backlog(db.database)).toEqual({ entries: 0, oldestAppendedAt: null });
+  });
+
+  it('closes a stream when it is read and its writer is gone, not before', async () => {
+    const one = await stream();
+    await one.append([entryOf('w1')]);
+    const from = reader();
+    const close = () => db.database.transaction((client) => from.closeFinished(client));
+    await read(from);
+    expect(await close()).toBe(0); // its writer lives
+    await one.append([entryOf('w2')]);
+    await one.close();
+    expect(await close()).toBe(0); // something is unread
+    expect(idsOf(await read(from))).toEqual(['w2']);
+    await until(async () => (await close()) === 1, { what: 'the stream is closed' });
+  });
+
+  it('loads single payloads by their pointers, with and without its cache, and null for dropped ones', async () => {
+    const one = await stream();
+    await one.append([entryOf('w1'), entryOf('w2')]);
+    await one.append([entryOf('w3')]);
+    const warm = reader();
+    const pointers = (await read(warm)).entries.map(({ pointer }) => pointer).reverse();
+    for (const from of [warm, reader()]) {
+      const loaded = await from.loadPayloads(db.database, pointers);
+      expect(loaded.map((entry) => entry?.webhookId)).toEqual(['w3', 'w2', 'w1']);
+    }
+    const gone = { segmentDay: '2020-01-01', streamId: one.id, segmentSeq: '99', entry: 0 };
+    expect(await reader().loadPayload(db.database, gone)).toBeNull();
+  });
+
+  it('seals webhooks at rest when there is a key, and opens them with an older key', async () => {
+    const [older, newer] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+    const inbox = await writer(new SecretBox([older]));
+    await inbox.append(entryOf('w1', { body: Buffer.from('{"email":"jane@example.com"}') }));
+    const { rows } = await db.database.query<{ body: Buffer }>('select body from pipeline.inbox_segment');
+    expect(rows[0]?.body.includes('jane')).toBe(false);
+    // Sealed, not merely compressed: without the key the blob cannot be opened at all.
+    await expect(read(reader())).rejects.toThrow(/PLUMBLINE_SECRET_KEY/);
+    expect((await read(reader(new SecretBox([newer, older])))).entries[0]?.entry.body.toString()).toContain('jane');
+  });
+
+  it('names a segment that cannot be opened, holds its stream, and lets the others go on', async () => {
+    const [bad, good] = [await stream(), await stream()];
+    await bad.append([entryOf('lost')]);
+    await bad.append([entryOf('behind')]);
+    await db.database.query('update pipeline.inbox_segment set body = $1 where seq = 1', [Buffer.from([0, 1, 2, 3])]);
+    const from = reader();
+    await expect(read(from)).rejects.toThrow(new RegExp(`segment 1 of stream ${bad.id}`));
+    await good.append([entryOf('g1')]);
+    expect(idsOf(await read(from))).toEqual(['g1']);
+    await expect(read(from)).rejects.toBeInstanceOf(SegmentUnreadable);
+    expect(from.unreadable()).toHaveLength(1);
+  });
+
+  it('creates the partition of the day when it is missing', async () => {
+    const one = await stream();
+    await db.database.query(`drop table pipeline.inbox_segment_${dayOf(clock.now()).replaceAll('-', '')}`);
+    expect(await one.append([entryOf('w1')])).toBeGreaterThan(0);
+    expect(idsOf(await read(reader()))).toEqual(['w1']);
+  });
+});
