@@ -1,0 +1,74 @@
+import type { Database } from '../../kernel/database.js';
+import type { Logger } from '../../kernel/log.js';
+import { settle, type Settlement } from '../ledger/ledger.js';
+
+const FLUSH_AFTER_MS = 3; // under load a batch fills sooner; when idle, 3 ms are nothing beside a destination's answer
+const BATCH_MAX = 500;
+const GIVE_UP_AFTER_MS = 20_000; // inside the lease: past it another worker may hold the row, and must
+
+/**
+ * Writes outcomes in batches: one statement for everything that ended within a few milliseconds.
+ *
+ * Invariant: an outcome that cannot be written is not lost but unknown. Its row keeps its lease, is claimed again
+ * when that runs out, and goes out with the same event id.
+ */
+export class SettleQueue {
+  private waiting: { settlement: Settlement; done: () => void }[] = [];
+  private timer: NodeJS.Timeout | null = null;
+  private flushing: Promise<void> | null = null;
+
+  constructor(
+    private readonly database: Database,
+    private readonly log: Logger,
+  ) {}
+
+  /** Resolves when it is written, or given up on (the lease then decides). */
+  add(settlement: Settlement): Promise<void> {
+    return new Promise((resolve) => {
+      this.waiting.push({ settlement, done: resolve });
+      if (this.waiting.length >= BATCH_MAX) this.flushSoon(0);
+      else this.flushSoon(FLUSH_AFTER_MS);
+    });
+  }
+
+  private flushSoon(afterMs: number): void {
+    if (this.flushing) return;
+    if (afterMs === 0) {
+      if (this.timer) clearTimeout(this.timer);
+      this.timer = null;
+      this.flushing = this.flushAll();
+    } else {
+      this.timer ??= setTimeout(() => {
+        this.timer = null;
+        this.flushing ??= this.flushAll();
+      }, afterMs);
+    }
+  }
+
+  private async flushAll(): Promise<void> {
+    while (this.waiting.length > 0) {
+      const batch = this.waiting.splice(0, BATCH_MAX);
+      await this.write(batch.map(({ settlement }) => settlement));
+      for (const { done } of batch) done();
+    }
+    this.flushing = null;
+    // Something may have come between the last look and the line above.
+    if (this.waiting.length > 0) this.flushSoon(0);
+  }
+
+  private async write(settlements: Settlement[]): Promise<void> {
+    for (let pauseMs = 50, waitedMs = 0; ; waitedMs += pauseMs, pauseMs = Math.min(2_000, pauseMs * 2)) {
+      try {
+        await settle(this.database, settlements);
+        return;
+      } catch (error) {
+        this.log.error({ err: error, outcomes: settlements.length }, 'outcomes could not be written; trying again');
+        if (waitedMs > GIVE_UP_AFTER_MS) {
+          this.log.error({ outcomes: settlements.length }, 'outcomes left to their leases; the events go out again');
+          return;
+        }
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
+    }
+  }
+}
