@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { PlumblineError, messageOf } from './errors.js';
 
 const PROBE = Buffer.alloc(64 * 1024, 1); // a full disk still takes an empty file; 64 KiB needs real blocks
+// A partial write has no system error of its own; PostgreSQL then says "Check free disk space." (md.c, fd.c)
+const DISK_FULL = /No space left on device|Disk quota exceeded|Check free disk space/;
 const LOG_MAX_BYTES = 10 * 1024 * 1024;
 
 /**
@@ -38,7 +40,7 @@ export function unusable(dataDir: string, cause: unknown): PlumblineError {
 }
 
 function describe(code: string, message: string): string {
-  if (code === 'ENOSPC' || code === 'EDQUOT' || /No space left on device|Disk quota exceeded/.test(message)) {
+  if (code === 'ENOSPC' || code === 'EDQUOT' || DISK_FULL.test(message)) {
     return 'is on a full disk. Free space (the database needs 1 GB and more to breathe), then start again; nothing that was acknowledged is lost.';
   }
   if (code === 'EROFS' || /Read-only file system/.test(message)) {
@@ -54,9 +56,7 @@ function describe(code: string, message: string): string {
 
 /** Whether a line of PostgreSQL's log, or a system error, speaks of the directory rather than of PostgreSQL. */
 export function speaksOfDirectory(text: string): boolean {
-  return /No space left on device|Disk quota exceeded|Read-only file system|Permission denied|has wrong ownership/.test(
-    text,
-  );
+  return DISK_FULL.test(text) || /Read-only file system|Permission denied|has wrong ownership/.test(text);
 }
 
 /** Opens the server's log for appending; one that passed 10 MB is set aside first (one old log is kept). */

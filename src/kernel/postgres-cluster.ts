@@ -1,5 +1,15 @@
 import { execFile } from 'node:child_process';
-import { accessSync, chownSync, constants, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  chownSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { flushDirectory, speaksOfDirectory, unusable } from './data-directory.js';
@@ -35,7 +45,11 @@ export async function prepareCluster(
       handOver(cluster, owner);
       // A cluster that another user left here must not pass for a missing one.
       accessSync(cluster, constants.R_OK | constants.W_OK | constants.X_OK);
-      if (existsSync(join(cluster, 'PG_VERSION'))) return 'found';
+      if (existsSync(join(cluster, 'PG_VERSION'))) {
+        // PostgreSQL refuses a directory that others may enter; copying a backup into place often loosens it.
+        if ((statSync(cluster).mode & 0o077) !== 0) chmodSync(cluster, 0o700);
+        return 'found';
+      }
     }
     const draft = `${cluster}.new`;
     rmSync(draft, { recursive: true, force: true });
