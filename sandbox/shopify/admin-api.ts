@@ -1,0 +1,381 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../clock.js';
+import {
+  connection,
+  customerNode,
+  orderNode,
+  productNode,
+  refundNode,
+  subscriptionNode,
+  topicEnum,
+  topicOfEnum,
+} from './admin-nodes.js';
+import type { StoreProfile } from './catalogue.js';
+import {
+  argsOf,
+  fieldsOn,
+  Projection,
+  requestedCost,
+  type Args,
+  type Answer,
+  type GraphNode,
+  type Resolved,
+} from './graphql-answer.js';
+import { GraphqlError, parse, valueOf, type Document, type Operation } from './graphql.js';
+import type { RefundBody } from './lifecycle.js';
+import type { OrderBook, OrderRow } from './order-book.js';
+import type { Till } from './orders.js';
+import { parseSearch, type Search } from './search.js';
+import type { Subscriptions } from './subscriptions.js';
+
+/** Stable versions answered as asked; any other is served by the oldest, and the answer's header says so. */
+export const SUPPORTED_VERSIONS = ['2026-01', '2026-04', '2026-07', '2026-10'] as const;
+const BUCKET_POINTS = 2_000; // what real stores show (facts/shopify.md §5)
+const RESTORE_PER_SECOND = 100;
+const BODY_MAX_BYTES = 1_000_000;
+const ROUTE = /^\/shops\/(?<domain>[a-z0-9-]+\.myshopify\.com)\/admin\/api\/(?<version>[\w-]+)\/graphql\.json$/;
+
+/** `none`, or how the Admin API fails for everybody: a 503, a 402 of a frozen shop, or every query throttled. */
+export type AdminTrouble = 'none' | 'unavailable' | 'frozen' | 'throttled';
+
+export interface AdminShop {
+  store: StoreProfile;
+  till: Till;
+  book: OrderBook;
+}
+
+interface Bucket {
+  available: number;
+  atMs: number;
+}
+
+interface GraphqlAnswer {
+  status: number;
+  body: unknown;
+}
+
+/** The Admin GraphQL API of every store, told apart by a path prefix: `/shops/<domain>/admin/api/<version>/…`. */
+export class AdminApi {
+  trouble: AdminTrouble = 'none';
+  queries = 0;
+  private readonly buckets = new Map<string, Bucket>();
+
+  constructor(
+    private readonly shops: ReadonlyMap<string, AdminShop>,
+    private readonly subscriptions: Subscriptions,
+    private readonly clock: Clock,
+    private readonly apiVersion: string,
+  ) {}
+
+  /** @returns false when the path is none of the Admin API's */
+  async serve(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    const path = (request.url ?? '').split('?')[0] ?? '';
+    if (!path.startsWith('/shops/')) return false;
+    const { domain, version } = ROUTE.exec(path)?.groups ?? {};
+    const shop = this.shops.get(domain ?? '');
+    if (shop === undefined || request.method !== 'POST') return send(response, 404, { errors: 'Not Found' });
+    const asked = SUPPORTED_VERSIONS.find((known) => known === version) ?? SUPPORTED_VERSIONS[0];
+    response.setHeader('X-Shopify-API-Version', asked);
+    const failure = this.failure();
+    if (failure !== null) return send(response, failure.status, failure.body);
+    if (request.headers['x-shopify-access-token'] !== shop.store.accessToken) {
+      const errors = '[API] Invalid API key or access token (unrecognized login or wrong password)';
+      return send(response, 401, { errors });
+    }
+    const body = await readBody(request);
+    if (body === null) return send(response, 413, { errors: 'Payload too large' });
+    const answer = this.answer(shop, body);
+    return send(response, answer.status, answer.body);
+  }
+
+  private failure(): GraphqlAnswer | null {
+    if (this.trouble === 'unavailable') return { status: 503, body: { errors: 'Service Unavailable' } };
+    if (this.trouble === 'frozen') return { status: 402, body: { errors: 'Unavailable Shop' } };
+    return null;
+  }
+
+  private answer(shop: AdminShop, body: string): GraphqlAnswer {
+    this.queries++;
+    try {
+      const { query, variables, operationName } = readRequest(body);
+      const document = parse(query);
+      const operation =
+        document.operations.find(({ name }) => name === operationName) ??
+        (operationName === null && document.operations.length === 1 ? document.operations[0] : undefined);
+      if (operation === undefined) throw new GraphqlError('An operation name is required');
+      return this.run(shop, document, operation, variables);
+    } catch (error) {
+      if (!(error instanceof GraphqlError)) throw error;
+      return { status: 200, body: { errors: [{ message: error.message, extensions: error.extensions }] } };
+    }
+  }
+
+  private run(
+    shop: AdminShop,
+    document: Document,
+    operation: Operation,
+    given: Readonly<Record<string, unknown>>,
+  ): GraphqlAnswer {
+    const defaults = Object.entries(operation.defaults).map(([name, value]) => [name, valueOf(value, {})]);
+    const variables = { ...Object.fromEntries(defaults), ...given } as Record<string, unknown>;
+    const requested = requestedCost(operation, document, variables);
+    const bucket = this.bucket(shop.store.domain);
+    const cost = (actual: number | null) => ({
+      requestedQueryCost: requested,
+      actualQueryCost: actual,
+      throttleStatus: {
+        maximumAvailable: BUCKET_POINTS,
+        currentlyAvailable: Math.floor(bucket.available),
+        restoreRate: RESTORE_PER_SECOND,
+      },
+    });
+    if (requested > BUCKET_POINTS) {
+      const message = `Query cost is ${requested}, which exceeds the single query max cost limit (${BUCKET_POINTS}).`;
+      return {
+        status: 200,
+        body: { errors: [{ message, extensions: { code: 'MAX_COST_EXCEEDED', cost: requested } }] },
+      };
+    }
+    if (this.trouble === 'throttled' || requested > bucket.available) {
+      const extensions = { code: 'THROTTLED', documentation: 'https://shopify.dev/api/usage/rate-limits' };
+      const errors = [{ message: 'Throttled', extensions }];
+      return { status: 200, body: { errors, extensions: { cost: cost(null) } } };
+    }
+    const searches: Record<string, unknown>[] = [];
+    const root = operation.type === 'query' ? this.queryRoot(shop, searches) : this.mutationRoot(shop);
+    const projection = new Projection(document, variables);
+    const data: Record<string, Answer> = {};
+    // Fields of a mutation run one after the other, each seeing what the last one did.
+    for (const field of fieldsOn(null, operation.selections, document)) {
+      const resolver = root[field.name];
+      if (field.name !== '__typename' && resolver === undefined) {
+        throw new GraphqlError(`Field '${field.name}' doesn't exist on type '${root.__typename}'`, {
+          code: 'undefinedField',
+        });
+      }
+      const before = searches.length;
+      const resolved = typeof resolver === 'function' ? resolver(argsOf(field, variables)) : (resolver ?? null);
+      for (const search of searches.slice(before)) search.path = [field.key];
+      const holder = { __typename: root.__typename, [field.name]: resolved };
+      Object.assign(data, projection.of(holder, [field]));
+    }
+    const actual = Math.min(
+      requested,
+      Math.max(operation.type === 'mutation' ? 10 : 1, Math.ceil(projection.objects / 8)),
+    );
+    bucket.available -= actual;
+    const extensions = { cost: cost(actual), ...(searches.length > 0 && { search: searches }) };
+    return { status: 200, body: { data, extensions } };
+  }
+
+  /** The leaky bucket of one store, filled up to now. */
+  private bucket(domain: string): Bucket {
+    const nowMs = this.clock.now();
+    const bucket = this.buckets.get(domain) ?? { available: BUCKET_POINTS, atMs: nowMs };
+    const restored = (Math.max(0, nowMs - bucket.atMs) / 1000) * RESTORE_PER_SECOND;
+    bucket.available = Math.min(BUCKET_POINTS, bucket.available + restored);
+    bucket.atMs = nowMs;
+    this.buckets.set(domain, bucket);
+    return bucket;
+  }
+
+  private queryRoot(shop: AdminShop, searches: Record<string, unknown>[]): GraphNode {
+    const { store, book } = shop;
+    const searched = (args: Args): OrderRow[] => {
+      const search: Search | null = typeof args.query === 'string' ? parseSearch(args.query, store.timeZone) : null;
+      if (search !== null) searches.push({ path: [], ...search.extension });
+      return search === null ? book.rows() : book.rows().filter(search.matches);
+    };
+    return {
+      __typename: 'QueryRoot',
+      shop: {
+        __typename: 'Shop',
+        id: `gid://shopify/Shop/${store.shopId}`,
+        name: store.name,
+        myshopifyDomain: store.domain,
+        currencyCode: store.currency,
+        ianaTimezone: store.timeZone,
+      },
+      orders: (args) => {
+        const key = sortKey(args.sortKey);
+        const sign = args.reverse === true ? -1 : 1;
+        const rows = searched(args).sort((one, other) => (key(one) - key(other) || one.id - other.id) * sign);
+        return connection(
+          'Order',
+          rows,
+          args,
+          (row) => requiredOrder(shop, row.id),
+          (row) => row.id,
+          key,
+        );
+      },
+      ordersCount: (args) => ({ __typename: 'Count', count: searched(args).length, precision: 'EXACT' }),
+      order: ({ id }) => node(shop, id, 'Order'),
+      node: ({ id }) => node(shop, id),
+      nodes: ({ ids }) => (Array.isArray(ids) ? ids.map((id: unknown) => node(shop, id)) : []),
+      webhookSubscriptions: (args) =>
+        connection('WebhookSubscription', this.listed(store, args), args, this.asNode, ({ id }) => id),
+      webhookSubscriptionsCount: (args) => ({
+        __typename: 'Count',
+        count: this.listed(store, args).length,
+        precision: 'EXACT',
+      }),
+    };
+  }
+
+  /** Shop-owned subscriptions only: Shopify does not show an app's TOML ones here. */
+  private listed(store: StoreProfile, { topics, uri }: Args) {
+    return this.subscriptions
+      .of(store.domain)
+      .filter(({ owner }) => owner === 'shop')
+      .filter(({ topic }) => !Array.isArray(topics) || topics.includes(topicEnum(topic)))
+      .filter((subscription) => typeof uri !== 'string' || subscription.uri === uri);
+  }
+
+  private readonly asNode = (subscription: Parameters<typeof subscriptionNode>[0]): GraphNode =>
+    subscriptionNode(subscription, this.apiVersion);
+
+  private mutationRoot({ store }: AdminShop): GraphNode {
+    const payload = (
+      kind: string,
+      rest: Readonly<Record<string, Resolved>>,
+      faults: readonly (readonly [string, string])[],
+    ): GraphNode => ({
+      __typename: `WebhookSubscription${kind}Payload`,
+      userErrors: faults.map(([field, message]) => ({
+        __typename: 'UserError',
+        field: ['webhookSubscription', field],
+        message,
+      })),
+      ...rest,
+    });
+    const own = (id: unknown) => {
+      const found = this.subscriptions.get(Number(String(id).split('/').at(-1)));
+      return found?.domain === store.domain && found.owner === 'shop' ? found : undefined;
+    };
+    return {
+      __typename: 'Mutation',
+      webhookSubscriptionCreate: ({ topic, webhookSubscription }) => {
+        const { uri, name } = readSubscription(webhookSubscription);
+        if (uri === null)
+          return payload('Create', { webhookSubscription: null }, [['callbackUrl', "Address can't be blank"]]);
+        const wanted = { domain: store.domain, topic: topicOfEnum(String(topic)), uri, owner: 'shop', name } as const;
+        const made = this.subscriptions.add(wanted, this.clock.now());
+        return made === null
+          ? payload('Create', { webhookSubscription: null }, [
+              ['callbackUrl', 'Address for this topic has already been taken'],
+            ])
+          : payload('Create', { webhookSubscription: this.asNode(made) }, []);
+      },
+      webhookSubscriptionUpdate: ({ id, webhookSubscription }) => {
+        const found = own(id);
+        const { uri } = readSubscription(webhookSubscription);
+        if (found === undefined)
+          return payload('Update', { webhookSubscription: null }, [['id', 'Webhook subscription does not exist']]);
+        if (uri !== null) found.uri = uri;
+        return payload('Update', { webhookSubscription: this.asNode(found) }, []);
+      },
+      webhookSubscriptionDelete: ({ id }) => {
+        const found = own(id);
+        if (found === undefined)
+          return payload('Delete', { deletedWebhookSubscriptionId: null }, [
+            ['id', 'Webhook subscription does not exist'],
+          ]);
+        this.subscriptions.remove(found.id, 'api', this.clock.now());
+        return payload('Delete', { deletedWebhookSubscriptionId: String(id) }, []);
+      },
+    };
+  }
+}
+
+function sortKey(name: unknown): (row: OrderRow) => number {
+  switch (name) {
+    case 'UPDATED_AT':
+      return (row) => row.updatedAtMs;
+    case 'ID':
+      return (row) => row.id;
+    case 'TOTAL_PRICE':
+      return (row) => row.totalMinor;
+    default: // PROCESSED_AT is the documented default; here it equals CREATED_AT
+      return (row) => row.createdAtMs;
+  }
+}
+
+function requiredOrder(shop: AdminShop, id: number): GraphNode {
+  const order = shop.book.get(id);
+  if (order === undefined) throw new GraphqlError('Internal error: an order vanished while it was read');
+  return orderNode(order, shop.store, (customer) => shop.till.customer(customer));
+}
+
+function node(shop: AdminShop, gid: unknown, only?: string): GraphNode | null {
+  const { type, id } = /^gid:\/\/shopify\/(?<type>\w+)\/(?<id>\d+)/.exec(String(gid))?.groups ?? {};
+  if (type === undefined || (only !== undefined && type !== only))
+    throw new GraphqlError(`Invalid global id '${String(gid)}'`);
+  const number = Number(id);
+  switch (type) {
+    case 'Order': {
+      return shop.book.get(number) === undefined ? null : requiredOrder(shop, number);
+    }
+    case 'Product':
+      return productNode(number, shop.store);
+    case 'Customer': {
+      const customer = shop.till.customer(number);
+      return customer === undefined ? null : customerNode(number, customer);
+    }
+    case 'Refund': {
+      // Rare (a lone-id refund webhook), so a walk over the book is good enough here.
+      for (const row of shop.book.rows().filter(({ financialStatus }) => /refunded$/.test(financialStatus))) {
+        const order = shop.book.get(row.id);
+        const refund = (order?.refunds as RefundBody[] | undefined)?.find((one) => one.id === number);
+        if (order !== undefined && refund !== undefined) return refundNode(refund, order, shop.store);
+      }
+      return null;
+    }
+    default:
+      return null;
+  }
+}
+
+function readSubscription(input: unknown): { uri: string | null; name: string | null } {
+  const fields: Record<string, unknown> = typeof input === 'object' && input !== null ? { ...input } : {};
+  const uri = fields.uri ?? fields.callbackUrl;
+  return {
+    uri: typeof uri === 'string' && uri !== '' ? uri : null,
+    name: typeof fields.name === 'string' ? fields.name : null,
+  };
+}
+
+function readRequest(body: string) {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    throw new GraphqlError('the body is no JSON');
+  }
+  const fields: Record<string, unknown> = typeof parsed === 'object' && parsed !== null ? { ...parsed } : {};
+  if (typeof fields.query !== 'string') throw new GraphqlError('No query string was present');
+  const variables: Record<string, unknown> =
+    typeof fields.variables === 'object' && fields.variables !== null ? { ...fields.variables } : {};
+  return {
+    query: fields.query,
+    variables,
+    operationName: typeof fields.operationName === 'string' ? fields.operationName : null,
+  };
+}
+
+async function readBody(request: IncomingMessage): Promise<string | null> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > BODY_MAX_BYTES) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function send(response: ServerResponse, status: number, body: unknown): true {
+  response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8' });
+  response.end(JSON.stringify(body));
+  return true;
+}
