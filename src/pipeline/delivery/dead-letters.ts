@@ -3,7 +3,13 @@ import type { Database, Queryable } from '../../kernel/database.js';
 import { messageOf } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
 import type { SecretBox } from '../../kernel/secrets.js';
-import { KIND_CODES, type InboxEntry } from '../contract.js';
+import {
+  KIND_CODES,
+  type DeadLetterReplay,
+  type InboxEntry,
+  type ReplayReport,
+  type ReplayRequest,
+} from '../contract.js';
 import { openSegment, sealSegment } from '../inbox/segment.js';
 import { settle, type Settlement } from '../ledger/ledger.js';
 import type { WebhookReader } from '../webhook-reader.js';
@@ -19,34 +25,10 @@ insert into pipeline.dead_letter (
   reason, detail, attempts, received_at, buried_at, payload)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`;
 
-export interface ReplayQuery {
-  /** Shop domain. */
-  shop?: string;
-  /** Destination name. */
-  destination?: string;
-  lane?: BurialLane;
-  reason?: string;
-  /** Buried from (inclusive) … to (exclusive). */
-  from?: Date;
-  to?: Date;
-}
-
-export interface ReplayRequest {
-  ids?: readonly string[];
-  query?: ReplayQuery;
-  dryRun: boolean;
-  /** At most this many a second; unset = as fast as the inbox takes them. */
-  ratePerSecond?: number;
-}
-
-export interface ReplayResult {
-  matched: number;
-  replayed: number;
-  items: { id: string; shop: string; destination: string | null; reason: string }[];
-}
-
 /** Most that one call replays, so that a slip of the query stays small; call again for the next. */
 export const REPLAY_MAX = 1_000;
+
+const ANSWER_AFTER_MS = 5_000;
 
 const FIND = `
 select d.shop_id, d.id, d.shop_domain, d.destination_id, t.name as destination, d.reason, d.payload
@@ -87,7 +69,7 @@ export interface DeadLetterDeps {
  * replay meets the same rules as everything else: the same event id, the same dedupe, the ledger's own word on
  * whether there is still anything to do.
  */
-export class DeadLetters {
+export class DeadLetters implements DeadLetterReplay {
   constructor(private readonly deps: DeadLetterDeps) {}
 
   /** Ends an obligation for good: dead letter, ledger and queue in one commit (invariant 4). */
@@ -124,7 +106,7 @@ export class DeadLetters {
    * Once: each is marked replayed after its append, and the append carries an id derived from the letter, so that a
    * crash in between makes a repeat that the router recognises.
    */
-  async replay(request: ReplayRequest): Promise<ReplayResult> {
+  async replay(request: ReplayRequest): Promise<ReplayReport> {
     const query = request.query ?? {};
     const found = await this.deps.database.rows<FoundRow>(FIND, [
       request.ids ?? null,
@@ -135,7 +117,7 @@ export class DeadLetters {
       query.from ?? null,
       query.to ?? null,
     ]);
-    const result: ReplayResult = {
+    const result: ReplayReport = {
       matched: found.length,
       replayed: 0,
       items: found.map((row) => ({
@@ -146,13 +128,22 @@ export class DeadLetters {
       })),
     };
     if (request.dryRun) return result;
-    const paceMs = request.ratePerSecond ? 1_000 / request.ratePerSecond : 0;
+    const run = this.replayAll(found, result, request.ratePerSecond ? 1_000 / request.ratePerSecond : 0);
+    run.catch((error: unknown) => {
+      this.deps.log.error({ err: error, replayed: result.replayed }, 'replay stopped; the rest stays open');
+    });
+    // A slow rate outlives the request that asked for it; what has not gone yet stays open until its turn.
+    const patience = new Promise<void>((resolve) => setTimeout(resolve, ANSWER_AFTER_MS).unref());
+    await Promise.race([run, patience]);
+    return { ...result };
+  }
+
+  private async replayAll(found: readonly FoundRow[], result: ReplayReport, paceMs: number): Promise<void> {
     for (const row of found) {
       await this.replayOne(row);
       result.replayed += 1;
       if (paceMs > 0) await new Promise((resolve) => setTimeout(resolve, paceMs));
     }
-    return result;
   }
 
   private async replayOne(row: FoundRow): Promise<void> {

@@ -6,6 +6,7 @@ import { Loop, type LoopHealth, type Round } from '../../kernel/loop.js';
 import type { Random } from '../../kernel/random.js';
 import type {
   Destination,
+  AdapterOf,
   DestinationAdapter,
   DestinationKind,
   DeliveryItem,
@@ -42,7 +43,7 @@ export interface DeliveryMetrics {
 export interface WorkerDeps {
   database: Database;
   shops: { shopById(id: string): Shop | undefined; destinationById(id: number): Destination | undefined };
-  adapters: ReadonlyMap<DestinationKind, DestinationAdapter>;
+  adapters: AdapterOf;
   webhooks: WebhookReader;
   cache: EventCache;
   enricher: { enrich(shop: Shop, event: PipelineEvent): Promise<PipelineEvent> };
@@ -174,7 +175,7 @@ export class DeliveryWorker {
       if (room === 0) continue;
       const destination = this.deps.shops.destinationById(lane.key.destinationId);
       if (!destination?.enabled || !this.deps.shops.shopById(lane.key.shopId)) continue;
-      const perSend = this.deps.adapters.get(destination.kind)?.batch.items ?? 1;
+      const perSend = this.deps.adapters(destination)?.batch.items ?? 1;
       const most = lane.state === 'open' ? 1 : Math.min(budget, room * perSend);
       wants.push({ lane, most });
       budget -= most;
@@ -219,7 +220,7 @@ export class DeliveryWorker {
     const lane = this.lane(first);
     const shop = this.deps.shops.shopById(first.shopId);
     const destination = this.deps.shops.destinationById(first.destinationId);
-    const adapter = destination && this.deps.adapters.get(destination.kind);
+    const adapter = destination && this.deps.adapters(destination);
     if (!shop || !destination || !adapter) return; // gone between pick and claim; the lease returns them
     // Counted from the claim on, so that the lane's room is right while events are being prepared.
     this.inFlight += claims.length;

@@ -6,9 +6,8 @@ import type { Logger } from '../../kernel/log.js';
 import { Loop, type LoopHealth, type Round } from '../../kernel/loop.js';
 import type { SecretBox } from '../../kernel/secrets.js';
 import type {
+  AdapterOf,
   Destination,
-  DestinationAdapter,
-  DestinationKind,
   InboxEntry,
   PayloadPointer,
   PipelineEvent,
@@ -20,27 +19,24 @@ import { insertDeadLetter } from '../delivery/dead-letters.js';
 import type { LaneKey } from '../delivery/lane.js';
 import type { EventCache } from '../event-cache.js';
 import { readWebhook } from '../event/read-webhook.js';
+import type { InboxReader } from '../inbox/inbox-reader.js';
 import { ordersLeftOut, planObligations } from '../ledger/ledger.js';
 import { asReadWebhook } from '../webhook-reader.js';
 import { hold, type HeldReason } from './held.js';
 import { foldObligations, planObligation, withOrderLeftOut, type Obligation } from './plan.js';
 import { recordWebhooks, markDuplicates, type WebhookRecord, type WebhookOutcome } from './webhook-record.js';
 
-/** The inbox's reader, as far as the router uses it. */
-export interface InboxBatch {
-  entries: readonly { entry: InboxEntry; pointer: PayloadPointer }[];
-  /** Moves the cursors in the same transaction; without it the batch is read again. */
-  commitCursor(): Promise<void>;
-}
+/** Bounds what one transaction holds in memory: a segment is about 1 MB at the most. */
+const SEGMENTS_AT_ONCE = 32;
 
 export interface RouterDeps {
   database: Database;
-  inbox: { readBatch(client: pg.PoolClient): Promise<InboxBatch | null> };
+  inbox: Pick<InboxReader, 'readBatch'>;
   shops: {
     shopByDomain(world: World, domain: string): Shop | undefined;
     destinationById(id: number): Destination | undefined;
   };
-  adapters: ReadonlyMap<DestinationKind, DestinationAdapter>;
+  adapters: AdapterOf;
   cache: EventCache;
   secrets: SecretBox;
   clock: Clock;
@@ -107,11 +103,11 @@ export class Router {
     let effective: Obligation[] | null;
     try {
       effective = await this.deps.database.transaction(async (client) => {
-        const batch = await this.deps.inbox.readBatch(client);
-        if (!batch) return null;
+        const batch = await this.deps.inbox.readBatch(client, { segments: SEGMENTS_AT_ONCE });
+        if (batch.entries.length === 0) return null;
         const routed = batch.entries.map((one) => this.read(one.entry, one.pointer));
         const written = careful ? await this.writeOneByOne(client, routed) : await this.write(client, routed);
-        await batch.commitCursor();
+        await batch.commitCursor(client);
         return written;
       });
     } catch (error) {
@@ -235,7 +231,7 @@ export class Router {
     const obligations: Obligation[] = [];
     for (const destinationId of destinations) {
       const destination = this.deps.shops.destinationById(destinationId);
-      const adapter = destination && this.deps.adapters.get(destination.kind);
+      const adapter = destination && this.deps.adapters(destination);
       if (!destination || !adapter) continue;
       for (const event of one.events) {
         const plan = planObligation(event, destination, adapter.kinds);

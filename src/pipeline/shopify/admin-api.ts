@@ -18,6 +18,7 @@ export type PostJson = (
   url: string,
   headers: Record<string, string>,
   body: string,
+  signal?: AbortSignal,
 ) => Promise<{ status: number; body: string }>;
 
 interface CostStatus {
@@ -38,7 +39,12 @@ export class AdminApi {
 
   constructor(private readonly deps: { post: PostJson; clock: Clock; apiVersion: string }) {}
 
-  async query(shop: Shop, query: string, variables: Record<string, unknown>): Promise<AdminAnswer> {
+  async query(
+    shop: Shop,
+    query: string,
+    variables: Record<string, unknown>,
+    signal?: AbortSignal,
+  ): Promise<AdminAnswer> {
     if (shop.accessToken === null) return { outcome: 'denied', detail: 'the shop has no access token' };
     const pausedMs = (this.pausedUntilMs.get(shop.id) ?? 0) - this.deps.clock.nowMs();
     if (pausedMs > 0) return { outcome: 'throttled', retryAfterMs: pausedMs };
@@ -49,6 +55,7 @@ export class AdminApi {
         `${base.replace(/\/$/, '')}/admin/api/${this.deps.apiVersion}/graphql.json`,
         { 'x-shopify-access-token': shop.accessToken },
         JSON.stringify({ query, variables }),
+        signal,
       );
     } catch (error) {
       return { outcome: 'unavailable', detail: error instanceof Error ? error.message : String(error) };
