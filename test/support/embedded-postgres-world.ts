@@ -1,15 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { inject } from 'vitest';
 import { EmbeddedPostgres } from '../../src/kernel/embedded-postgres.js';
 import { silentLogger } from '../../src/kernel/log.js';
-import { findPostmaster } from '../../src/kernel/postmaster-pid.js';
-import { until } from './until.js';
+import { stopServer } from './stop-server.js';
 
 export const IS_ROOT = process.getuid?.() === 0;
 export const NOBODY = 65_534;
@@ -29,7 +28,7 @@ export class EmbeddedPostgresWorld {
 
   /** An empty directory that every user may pass through, as `/var/lib/plumbline` would be. */
   directory(mode = 0o755): string {
-    const root = mkdtempSync(join(tmpdir(), 'plumbline-pg-'));
+    const root = mkdtempSync(join(inject('runDir'), 'world-'));
     chmodSync(root, mode);
     this.roots.push(root);
     return root;
@@ -73,7 +72,7 @@ export class EmbeddedPostgresWorld {
     for (const service of this.services) await kill(service);
     for (const server of this.servers) await server.stop();
     for (const root of this.roots) {
-      for (const dataDir of ['data', 'seed']) await stopLeftOver(join(root, dataDir, 'postgres'));
+      for (const dataDir of ['data', 'seed']) await stopServer(join(root, dataDir, 'postgres'));
       rmSync(root, { recursive: true, force: true });
     }
   }
@@ -101,18 +100,4 @@ export async function ask(url: string, statement: string, values: unknown[] = []
 /** Effective uid of a process. Source: proc_pid_status(5) */
 export function uidOf(pid: number): number {
   return Number(/^Uid:\s+\d+\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-}
-
-async function stopLeftOver(cluster: string): Promise<void> {
-  const find = (): ReturnType<typeof findPostmaster> | null => {
-    try {
-      return findPostmaster(cluster);
-    } catch {
-      return null; // no cluster here
-    }
-  };
-  const found = find();
-  if (found?.verdict !== 'ours' || found.process === null) return;
-  process.kill(found.process.pid, 'SIGQUIT');
-  await until(() => find()?.verdict !== 'ours', { what: 'a left-over server has ended' });
 }

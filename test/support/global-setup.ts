@@ -1,18 +1,19 @@
-import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, globSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { EmbeddedPostgres } from '../../src/kernel/embedded-postgres.js';
 import { createLogger } from '../../src/kernel/log.js';
 import { migrate } from '../../src/kernel/migrate.js';
-import { findPostmaster } from '../../src/kernel/postmaster-pid.js';
 import { identifyProcess } from '../../src/kernel/process-identity.js';
-import { until } from './until.js';
+import { stopServer } from './stop-server.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
     /** Connection URL of the run's server, with `{database}` where a database's name goes. */
     serverUrl: string;
+    /** The run's directory. Servers that tests start below it are stopped by the next run if this one is killed. */
+    runDir: string;
   }
 }
 
@@ -26,9 +27,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
   chmodSync(runs, 0o755); // root's server runs as nobody and has to get in
   await clearKilledRuns(runs);
 
-  const dataDir = join(runs, `run-${process.pid}`);
+  const runDir = join(runs, `run-${process.pid}`);
   const log = createLogger('warn');
-  const server = await EmbeddedPostgres.start({ dataDir, log, settings: { shared_buffers: '64MB' } });
+  const server = await EmbeddedPostgres.start({
+    dataDir: join(runDir, 'server'),
+    log,
+    settings: { shared_buffers: '64MB' },
+  });
   try {
     await server.ensureDatabase(TEMPLATE);
     await migrate(server.url(TEMPLATE), log);
@@ -36,34 +41,23 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await server.stop();
     throw error;
   }
+  project.provide('runDir', runDir);
   project.provide('serverUrl', server.url('{database}').replace(encodeURIComponent('{database}'), '{database}'));
   return async () => {
     await server.stop();
-    rmSync(dataDir, { recursive: true, force: true });
+    rmSync(runDir, { recursive: true, force: true });
   };
 }
 
-/** A run that was killed leaves its server behind. Its directory names the run, its pid file the server. */
+/** A run that was killed leaves servers behind. Its directory names the run, their pid files name the servers. */
 async function clearKilledRuns(runs: string): Promise<void> {
   for (const name of readdirSync(runs)) {
     const pid = Number(/^run-(\d+)$/.exec(name)?.[1]);
     const owner = identifyProcess(pid);
     if (owner !== null && owner.command.some((word) => /vitest|node/.test(word))) continue;
-    await stopServer(join(runs, name, 'postgres'));
+    for (const file of globSync('**/postmaster.pid', { cwd: join(runs, name) })) {
+      await stopServer(dirname(join(runs, name, file)));
+    }
     rmSync(join(runs, name), { recursive: true, force: true });
   }
-}
-
-async function stopServer(cluster: string): Promise<void> {
-  const find = () => {
-    try {
-      return findPostmaster(cluster);
-    } catch {
-      return null; // no cluster was made, or it is being removed by another run
-    }
-  };
-  const found = find();
-  if (found?.verdict !== 'ours' || found.process === null) return;
-  process.kill(found.process.pid, 'SIGQUIT'); // its data is thrown away: nothing to save
-  await until(() => find()?.verdict !== 'ours', { what: 'the server of a killed test run has ended' });
 }
