@@ -29,6 +29,8 @@ export interface HttpRequest {
   /** Ends the request early; the deadline holds besides. */
   signal?: AbortSignal;
   deadlineMs?: number;
+  /** Most of the answer's body that is kept; 64 KB by default, enough for a reason. */
+  bodyBytesMax?: number;
 }
 
 /** A failure before the connection stood: marks the line between "no effect" and "ambiguous". */
@@ -154,9 +156,10 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.chunks.push(chunk.subarray(0, BODY_MAX_BYTES - this.bytes));
+    const most = this.request.bodyBytesMax ?? BODY_MAX_BYTES;
+    this.chunks.push(chunk.subarray(0, most - this.bytes));
     this.bytes += chunk.length;
-    if (this.bytes > BODY_MAX_BYTES) this.giveUp('the body is too long');
+    if (this.bytes > most) this.giveUp('the body is too long');
   }
 
   onResponseEnd(): void {
