@@ -4,6 +4,7 @@ const UNIT = 'test/**/*.unit.test.ts';
 
 export default defineConfig({
   test: {
+    reporters: ['default', './test/support/closing-line.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,
