@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
-import type { Shop } from '../contract.js';
+import type { Shop, World } from '../contract.js';
 
 /** What asking the Admin API came to. */
 export type AdminAnswer =
@@ -13,8 +13,9 @@ export type AdminAnswer =
   /** The query is wrong: we act. */
   | { outcome: 'refused'; detail: string };
 
-/** POSTs JSON with a deadline. Rejects when there is no answer. */
+/** POSTs JSON with a deadline. Rejects when there is no answer. `world` decides which addresses may be reached. */
 export type PostJson = (
+  world: World,
   url: string,
   headers: Record<string, string>,
   body: string,
@@ -52,6 +53,7 @@ export class AdminApi {
     let answer: { status: number; body: string };
     try {
       answer = await this.deps.post(
+        shop.world,
         `${base.replace(/\/$/, '')}/admin/api/${this.deps.apiVersion}/graphql.json`,
         { 'x-shopify-access-token': shop.accessToken },
         JSON.stringify({ query, variables }),

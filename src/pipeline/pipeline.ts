@@ -1,0 +1,295 @@
+import { join } from 'node:path';
+import type { DataSource } from 'typeorm';
+import { AddressGuard } from '../kernel/address-guard.js';
+import type { Clock } from '../kernel/clock.js';
+import { createDataSource } from '../kernel/data-source.js';
+import { Database } from '../kernel/database.js';
+import { HttpOut } from '../kernel/http-out.js';
+import type { Logger } from '../kernel/log.js';
+import { Loop, type LoopHealth } from '../kernel/loop.js';
+import { ensurePartitions } from '../kernel/partitions.js';
+import type { Ids, Random } from '../kernel/random.js';
+import type { SecretBox } from '../kernel/secrets.js';
+import type { AdapterOf, DestinationAdapter, DestinationKind, World } from './contract.js';
+import { DeadLetters } from './delivery/dead-letters.js';
+import { SettleQueue } from './delivery/settle-queue.js';
+import { DeliveryWorker } from './delivery/worker.js';
+import { createAdapters } from './destinations/registry.js';
+import { Enricher } from './enrichment.js';
+import { EventCache } from './event-cache.js';
+import { InboxReader } from './inbox/inbox-reader.js';
+import { InboxWriter } from './inbox/inbox-writer.js';
+import { JournalDrain } from './inbox/journal-drain.js';
+import { Journal } from './inbox/journal.js';
+import { InboxStream } from './inbox/stream.js';
+import { Intake } from './intake/intake.js';
+import { SignatureCheck, type SigningSecret } from './intake/signature.js';
+import type { PipelineMetrics } from './metrics.js';
+import { pipelinePartitions } from './partitions.js';
+import { REGISTRY_ENTITIES, Registry } from './registry/registry.js';
+import { keepHouse } from './retention.js';
+import { HeldWebhooks } from './router/held.js';
+import { Router } from './router/router.js';
+import { AdminApi } from './shopify/admin-api.js';
+import { createFetchBody } from './shopify/fetch-body.js';
+import { AdminProductSource } from './shopify/product-source.js';
+import { WebhookReader } from './webhook-reader.js';
+
+export interface PipelineOptions {
+  databaseUrl: string;
+  /** Holds the spill journal. */
+  dataDir: string;
+  /** Whether this process takes webhooks in (journal and four inbox streams) and whether it routes and delivers. */
+  roles: { intake: boolean; worker: boolean };
+  /** Names the process for people who look at the tables. */
+  processName: string;
+  signingSecrets: readonly SigningSecret[];
+  apiVersion: string;
+  /** Private ranges that outbound calls may reach; the sandbox's own calls may reach loopback besides. */
+  allowPrivateAddresses: readonly string[];
+  secrets: SecretBox;
+  clock: Clock;
+  ids: Ids;
+  random: Random;
+  log: Logger;
+  metrics: PipelineMetrics;
+}
+
+const LOOPBACK = ['127.0.0.0/8', '::1/128'];
+const ADMIN_API_DEADLINE_MS = 8_000;
+const ADMIN_API_BYTES_MAX = 16 * 1024 * 1024; // 250 orders with their lines
+const HOUSE_EVERY_MS = 60_000;
+
+/**
+ * The pipeline, wired: everything that records. Opened in two steps, because intake must take webhooks in (into its
+ * journal) before the database can be reached, and the rest can only begin after its schema is there.
+ */
+export class Pipeline {
+  readonly database: Database;
+  readonly reader: InboxReader;
+  readonly writer: InboxWriter;
+  readonly intake: Intake;
+  readonly registry: Registry;
+  readonly deadLetters: DeadLetters;
+  readonly router: Router;
+  readonly worker: DeliveryWorker;
+  readonly webhooks: WebhookReader;
+  readonly adminApi: AdminApi;
+  private readonly dataSource: DataSource;
+  private readonly adapters: Record<World, ReadonlyMap<DestinationKind, DestinationAdapter>>;
+  private readonly adminHttp: Record<World, HttpOut>;
+  private readonly drain: JournalDrain;
+  private readonly intakeLoops: Loop[] = [];
+  private readonly workerLoops: Loop[] = [];
+  private opened = false;
+
+  private constructor(
+    private readonly options: PipelineOptions,
+    private readonly journal: Journal,
+  ) {
+    const { clock, ids, log, metrics, random, secrets } = options;
+    this.database = new Database({
+      url: options.databaseUrl,
+      log,
+      applicationName: `plumbline-${options.processName}`,
+    });
+    this.reader = new InboxReader({ secrets, clock });
+    const ensureDays = (): Promise<unknown> => ensurePartitions(this.database, clock, pipelinePartitions(), { log });
+    const stream = { databaseUrl: options.databaseUrl, writer: options.processName, secrets, clock };
+    this.writer = new InboxWriter({
+      ...stream,
+      log,
+      journal,
+      ensurePartitions: ensureDays,
+      streams: options.roles.intake ? 4 : 1,
+      recorder: {
+        appended: (entries, _bytes, _ms, where) => {
+          metrics.intakeAppended(where === 'database' ? 'inbox' : 'journal', entries);
+          if (where === 'database') this.router.wake();
+        },
+      },
+    });
+    const append = this.writer.append.bind(this.writer);
+    this.intake = new Intake({
+      signature: new SignatureCheck(options.signingSecrets),
+      append,
+      clock,
+      recorder: { answered: (status, ms) => metrics.intakeAnswered(ms / 1_000, status) },
+    });
+    this.drain = new JournalDrain({
+      journal,
+      database: this.database,
+      secrets,
+      log,
+      openStream: () => InboxStream.open({ ...stream, ensurePartitions: ensureDays }),
+      databaseIsUp: () => this.opened && this.writer.health().database === 'up',
+    });
+
+    const reach = {
+      real: options.allowPrivateAddresses,
+      sandbox: [...options.allowPrivateAddresses, ...LOOPBACK],
+    };
+    this.adapters = {
+      real: createAdapters({ clock, log, allowPrivateAddresses: reach.real }),
+      sandbox: createAdapters({ clock, log, allowPrivateAddresses: reach.sandbox }),
+    };
+    const adapters: AdapterOf = ({ kind, world }) => this.adapters[world].get(kind);
+    this.dataSource = createDataSource(options.databaseUrl, REGISTRY_ENTITIES);
+    this.registry = new Registry({
+      source: this.dataSource,
+      secrets,
+      clock,
+      ids,
+      log,
+      adapters: this.adapters.real,
+    });
+    this.adminHttp = {
+      real: new HttpOut(new AddressGuard(reach.real)),
+      sandbox: new HttpOut(new AddressGuard(reach.sandbox)),
+    };
+    this.adminApi = new AdminApi({ clock, apiVersion: options.apiVersion, post: this.postJson.bind(this) });
+    this.webhooks = new WebhookReader({
+      loadPayloads: (pointers) => this.reader.loadPayloads(this.database, pointers),
+    });
+    this.deadLetters = new DeadLetters({
+      database: this.database,
+      webhooks: this.webhooks,
+      secrets,
+      clock,
+      log,
+      append,
+    });
+    const cache = new EventCache();
+    this.worker = new DeliveryWorker({
+      database: this.database,
+      shops: this.registry,
+      adapters,
+      webhooks: this.webhooks,
+      cache,
+      enricher: new Enricher(this.database, new AdminProductSource(this.adminApi), clock, log),
+      deadLetters: this.deadLetters,
+      settleQueue: new SettleQueue(this.database, log),
+      clock,
+      random,
+      log,
+      metrics: {
+        sent: (kind, outcome, ms) => metrics.delivered(kind, outcome, ms / 1_000),
+        accepted: (kind, ms) => metrics.acceptedAfter(kind, ms / 1_000),
+      },
+    });
+    this.router = new Router({
+      database: this.database,
+      inbox: this.reader,
+      shops: this.registry,
+      adapters,
+      cache,
+      secrets,
+      clock,
+      log,
+      queued: (lanes) => this.worker.nudge(lanes),
+      metrics: { routed: (outcome, count) => metrics.webhookRouted(outcome, count) },
+    });
+    const held = new HeldWebhooks({
+      database: this.database,
+      secrets,
+      clock,
+      log,
+      shops: this.registry,
+      fetchBody: createFetchBody(this.adminApi),
+      append,
+    });
+    const loop = (name: string, pauseMs: number, round: (signal: AbortSignal) => Promise<'busy' | 'idle'>): Loop =>
+      new Loop({ name, pauseMs, clock, log, round });
+    this.intakeLoops.push(loop('journal-drain', 500, (signal) => this.drain.round(signal)));
+    this.workerLoops.push(
+      this.registry.watch(),
+      loop('held', 1_000, () => held.round()),
+      loop('retention', HOUSE_EVERY_MS, async () => {
+        await keepHouse(this.database, clock, log);
+        return 'idle';
+      }),
+    );
+    this.registry.onChange(() => this.worker.rediscover());
+  }
+
+  /** Intake can take webhooks in from here on, into the journal if need be. The database may still be away. */
+  static async openIntake(options: PipelineOptions): Promise<Pipeline> {
+    const journal = await Journal.open({
+      dir: join(options.dataDir, 'journal'),
+      secrets: options.secrets,
+      clock: options.clock,
+      log: options.log,
+    });
+    const pipeline = new Pipeline(options, journal);
+    await pipeline.writer.start();
+    for (const loop of pipeline.intakeLoops) loop.start();
+    return pipeline;
+  }
+
+  /**
+   * The rest, once the schema is there.
+   *
+   * @param declare writes what the configuration declares, before anything is routed
+   */
+  async openRest(declare: (registry: Registry) => Promise<void>): Promise<void> {
+    await ensurePartitions(this.database, this.options.clock, pipelinePartitions(), { log: this.options.log });
+    if (!this.dataSource.isInitialized) await this.dataSource.initialize();
+    await declare(this.registry);
+    await this.registry.refresh();
+    this.opened = true;
+    if (this.options.roles.worker) {
+      this.router.start();
+      this.worker.start();
+      for (const loop of this.workerLoops) loop.start();
+    } else {
+      this.workerLoops[0]?.start(); // the registry is what screens read
+    }
+  }
+
+  loops(): LoopHealth[] {
+    const loops = [...this.intakeLoops, ...this.workerLoops].map((loop) => loop.health());
+    return this.options.roles.worker ? [...loops, this.router.health(), this.worker.health()] : loops;
+  }
+
+  /**
+   * Stops in the order of the flow: nothing more is taken in, what was taken is made durable, what is under way ends
+   * or keeps its lease. Bounded: the delivery worker waits 8 s at the most.
+   */
+  async stop(): Promise<void> {
+    await this.intake.drain();
+    await Promise.all([
+      ...[...this.workerLoops, ...this.intakeLoops].map((loop) => loop.stop()),
+      this.router.stop(),
+      this.worker.stop(),
+    ]);
+    await this.writer.close();
+    await this.drain.close();
+    await this.journal.close();
+    await Promise.all(
+      [this.adapters.real, this.adapters.sandbox].flatMap((map) => [...map.values()].map((each) => each.close())),
+    );
+    await Promise.all([this.adminHttp.real.close(), this.adminHttp.sandbox.close()]);
+    if (this.dataSource.isInitialized) await this.dataSource.destroy();
+    await this.database.end();
+  }
+
+  private async postJson(
+    world: World,
+    url: string,
+    headers: Record<string, string>,
+    body: string,
+    signal?: AbortSignal,
+  ): Promise<{ status: number; body: string }> {
+    const result = await this.adminHttp[world].request({
+      method: 'POST',
+      url,
+      headers: { ...headers, 'content-type': 'application/json', accept: 'application/json' },
+      body,
+      deadlineMs: ADMIN_API_DEADLINE_MS,
+      bodyBytesMax: ADMIN_API_BYTES_MAX,
+      ...(signal ? { signal } : {}),
+    });
+    if (result.kind === 'answer' && result.complete) return { status: result.status, body: result.body };
+    throw new Error(result.kind === 'answer' ? 'the answer was cut' : result.detail);
+  }
+}
