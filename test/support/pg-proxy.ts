@@ -1,6 +1,6 @@
 import { createServer, connect, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { parse } from 'pg-connection-string';
+import pg from 'pg';
 
 /** A way to PostgreSQL that can be cut, hung and closed, for tests of a database in trouble. */
 export class PgProxy {
@@ -14,16 +14,13 @@ export class PgProxy {
   ) {}
 
   static async to(databaseUrl: string): Promise<PgProxy> {
-    const { host, port, user, password, database } = parse(databaseUrl);
-    const number = Number(port ?? 5432);
-    const target = host?.startsWith('/')
-      ? { path: join(host, `.s.PGSQL.${number}`) }
-      : { host: host ?? '127.0.0.1', port: number };
+    const { host, port, user, password, database } = new pg.Client(databaseUrl);
+    const target = host.startsWith('/') ? { path: join(host, `.s.PGSQL.${port}`) } : { host, port };
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
-    const login = `${encodeURIComponent(user ?? '')}${password === undefined ? '' : `:${encodeURIComponent(password)}`}`;
+    const login = encodeURIComponent(user ?? '') + (password ? `:${encodeURIComponent(password)}` : '');
     const proxy = new PgProxy(server, `postgres://${login}@127.0.0.1:${address.port}/${database}`);
     server.on('connection', (near: Socket) => proxy.join(near, connect(target)));
     return proxy;

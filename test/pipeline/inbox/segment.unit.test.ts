@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { SecretBox } from '../../../src/kernel/secrets.js';
+import { SegmentDamaged, openSegment, sealSegment } from '../../../src/pipeline/inbox/segment.js';
+import { entryOf } from './entries.js';
+
+const plain = new SecretBox([]);
+const sealed = new SecretBox([Buffer.alloc(32, 7)]);
+
+describe('a segment', () => {
+  it.each([
+    ['without a key', plain],
+    ['with a key', sealed],
+  ])('gives back its entries unchanged, %s', (_, secrets) => {
+    const entries = [
+      entryOf('w1', { body: Buffer.alloc(0) }),
+      entryOf('w2', { key: 'k', hmac: 'h', eventId: 'é👕', source: 'fetch', world: 'sandbox', destinationId: 3 }),
+      entryOf('w3', { body: Buffer.from([0xff, 0, 0xfe]) }),
+    ];
+    const segment = openSegment(sealSegment(entries, secrets, 'p'), secrets, 'p');
+    expect(Array.from({ length: segment.count }, (_, index) => segment.entry(index))).toEqual(entries);
+  });
+
+  it('compresses webhooks that resemble each other', () => {
+    const entries = Array.from({ length: 50 }, (_, n) => entryOf(`w${n}`, { body: Buffer.alloc(8_000, 'order') }));
+    expect(sealSegment(entries, plain, 'p').length).toBeLessThan(8_000);
+  });
+
+  it.each([
+    ['cut', (blob: Buffer) => blob.subarray(0, blob.length - 5)],
+    ['altered', (blob: Buffer) => Buffer.from(blob.map((byte, at) => (at === blob.length - 6 ? byte ^ 1 : byte)))],
+    ['empty', () => Buffer.from([0])],
+  ])('says so when its bytes were %s', (_, harm) => {
+    const noise = Buffer.from(Array.from({ length: 300 }, (_, n) => (n * 7919) % 251));
+    for (const secrets of [plain, sealed]) {
+      const blob = harm(sealSegment([entryOf('w1', { body: noise })], secrets, 'segment:1:1'));
+      expect(() => openSegment(blob, secrets, 'segment:1:1')).toThrow(/segment:1:1/);
+    }
+    expect(() => openSegment(Buffer.from([0, 1, 2]), plain, 'segment:1:1')).toThrow(SegmentDamaged);
+  });
+
+  it('cannot be passed off as another segment', () => {
+    const blob = sealSegment([entryOf('w1')], sealed, 'segment:1:1');
+    expect(() => openSegment(blob, sealed, 'segment:1:2')).toThrow(SegmentDamaged);
+  });
+
+  it('names an entry it does not have', () => {
+    const segment = openSegment(sealSegment([entryOf('w1')], plain, 'p'), plain, 'p');
+    expect(() => segment.entry(1)).toThrow(/no entry 1 among 1/);
+  });
+});
