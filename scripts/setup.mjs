@@ -229,8 +229,16 @@ export function inForeground(program, args, environment = {}) {
     };
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
     for (const signal of signals) process.on(signal, forward);
+    // npm passes SIGTERM to the shell it started us with, and a shell dies of it without telling us.
+    const parent = process.ppid;
+    const orphaned = setInterval(() => {
+      if (process.env.npm_lifecycle_event === undefined || process.ppid === parent) return;
+      clearInterval(orphaned);
+      forward('SIGTERM');
+    }, 250);
     child.once('error', reject);
     child.once('exit', (code, signal) => {
+      clearInterval(orphaned);
       for (const name of signals) process.removeListener(name, forward);
       resolve(signal === null ? code : 128 + (SIGNAL_NUMBERS[signal] ?? 0));
     });
