@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import type { Clock } from '../../kernel/clock.js';
+import { messageOf } from '../../kernel/errors.js';
+import type { HttpOut } from '../../kernel/http-out.js';
+import {
+  KIND_CODES,
+  type DeliveryItem,
+  type Destination,
+  type DestinationAdapter,
+  type Formatted,
+  type Kind,
+  type Outcome,
+} from '../contract.js';
+import { bisect, type Tried } from './bisect.js';
+import { faultOutcome, outcomeOf } from './outcome.js';
+import { OwnSettings } from './own-settings.js';
+import { httpUrl } from './own-url.js';
+import { formatSegment, type SegmentRequest } from './segment-format.js';
+
+const SETTINGS = z.strictObject({
+  writeKey: z.string().min(1, 'must not be empty'),
+  endpoint: httpUrl.optional(),
+});
+type Settings = z.infer<typeof SETTINGS>;
+
+const DEFAULT_ENDPOINT = 'https://api.segment.io';
+const BATCH_MAX_BYTES = 500 * 1024;
+const ENVELOPE_BYTES = 100; // {"batch":[…],"sentAt":"…"}
+
+/** Statuses that refuse a whole batch for what is in it. */
+const POISON_STATUSES: ReadonlySet<number> = new Set([400, 413, 422]);
+
+/**
+ * Segment's HTTP tracking API, in batches. A 200 says the batch was taken, not that its events were: `accepted`.
+ *
+ * Every kind may be repeated: Segment drops a message whose `messageId` it has seen in the last day, and ours is the
+ * event id. A refused batch is halved until the refused event is alone (`bisect`).
+ *
+ * 401 and 403 leave the events queued rather than bury them: see `outcomeOf`.
+ * Source: facts/protocols.md B
+ */
+export class SegmentAdapter implements DestinationAdapter {
+  readonly kind = 'segment';
+  readonly kinds: ReadonlySet<Kind> = new Set(Object.keys(KIND_CODES) as Kind[]);
+  readonly batch = { items: 100, bytes: BATCH_MAX_BYTES - ENVELOPE_BYTES };
+  readonly secretKeys = ['writeKey'];
+  private readonly settings = new OwnSettings<Settings>(SETTINGS);
+
+  constructor(
+    private readonly http: HttpOut,
+    private readonly clock: Clock,
+  ) {}
+
+  isIdempotent(): boolean {
+    return true;
+  }
+
+  checkSettings(own: Readonly<Record<string, unknown>>): { key: string; message: string }[] {
+    return this.settings.faults(own);
+  }
+
+  format(item: DeliveryItem, destination: Destination): Formatted {
+    return formatSegment(item, destination);
+  }
+
+  async send(
+    items: readonly { item: DeliveryItem; formatted: Extract<Formatted, { ok: true }> }[],
+    destination: Destination,
+    signal: AbortSignal,
+  ): Promise<Outcome[]> {
+    // `request` comes from `format` above: the type is lost in the contract's common shape only.
+    const messages = items.map(({ formatted }) => (formatted.request as SegmentRequest).message);
+    try {
+      const settings = this.settings.of(destination);
+      return await bisect(messages, (part) => this.post(part, settings, signal));
+    } catch (error) {
+      return items.map(() => faultOutcome(messageOf(error)));
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.http.close();
+  }
+
+  private async post(messages: readonly string[], settings: Settings, signal: AbortSignal): Promise<Tried> {
+    // sentAt is the time of this try: Segment corrects clocks with it, while `timestamp` stays the order's.
+    const body = `{"batch":[${messages.join(',')}],"sentAt":"${this.clock.now().toISOString()}"}`;
+    if (messages.length > 1 && Buffer.byteLength(body) > BATCH_MAX_BYTES) {
+      return { poisoned: faultOutcome('the batch is over 500 KB') };
+    }
+    const basic = Buffer.from(`${settings.writeKey}:`).toString('base64');
+    const result = await this.http.request({
+      method: 'POST',
+      url: `${(settings.endpoint ?? DEFAULT_ENDPOINT).replace(/\/+$/, '')}/v1/batch`,
+      headers: { 'content-type': 'application/json', 'user-agent': 'Plumbline', authorization: `Basic ${basic}` },
+      body,
+      signal,
+    });
+    const secrets = [settings.writeKey, basic];
+    const outcome = outcomeOf(result, { nowMs: this.clock.nowMs(), idempotent: true, secrets });
+    if (result.kind === 'answer' && POISON_STATUSES.has(result.status)) return { poisoned: outcome };
+    return { outcomes: messages.map(() => outcome) };
+  }
+}

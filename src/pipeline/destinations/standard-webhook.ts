@@ -1,0 +1,26 @@
+import { createHmac } from 'node:crypto';
+
+const PREFIX = 'whsec_';
+
+/**
+ * Standard Webhooks 1.0.0: `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`.
+ *
+ * @param secret `whsec_` and base64, or any text, which is then the key as it stands
+ * @param timestampSeconds Unix time of this attempt (not of the event): receivers refuse more than five minutes' skew
+ * Source: standard-webhooks/standard-webhooks spec/standard-webhooks.md; vector in facts/protocols.md E
+ */
+export function signStandardWebhook(secret: string, id: string, timestampSeconds: number, body: string): string {
+  const key = secret.startsWith(PREFIX) ? Buffer.from(secret.slice(PREFIX.length), 'base64') : Buffer.from(secret);
+  const signature = createHmac('sha256', key).update(`${id}.${timestampSeconds}.${body}`).digest('base64');
+  return `v1,${signature}`;
+}
+
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+
+/** @returns what is wrong with a secret; `null` = nothing */
+export function secretFault(secret: string): string | null {
+  if (!secret.startsWith(PREFIX)) return secret.length >= 8 ? null : 'must have at least 8 characters';
+  const encoded = secret.slice(PREFIX.length);
+  const bytes = Buffer.from(encoded, 'base64').length;
+  return BASE64.test(encoded) && bytes >= 24 && bytes <= 64 ? null : 'must be whsec_ and the base64 of 24 to 64 bytes';
+}
