@@ -127,6 +127,11 @@ export class PostgresAdapter implements DestinationAdapter {
       return same(refused(error, detailOf(error)));
     }
     let broken: Error | undefined;
+    // A connection that is cut while it is ours emits besides failing the query; unheard, that would end the process.
+    const onCut = (error: Error): void => {
+      broken = error;
+    };
+    client.on('error', onCut);
     try {
       // Once given up, nothing new is started: the queue may already be trying it again.
       if (signal.aborted) return same({ outcome: 'ambiguous', detail: 'no answer in time' });
@@ -141,6 +146,7 @@ export class PostgresAdapter implements DestinationAdapter {
       const outcome = refused(error, detailOf(error));
       return DATA_FAULT.test(error.code ?? '') ? { poisoned: outcome } : same(outcome);
     } finally {
+      client.off('error', onCut);
       client.release(broken);
     }
     return { outcomes: await this.confirm(rows, settings, table) };
