@@ -91,7 +91,10 @@ async function firstLine(child: ChildProcess): Promise<SandboxWorld> {
     once(lines, 'line').then(([text]) => String(text)),
     once(child, 'exit').then(([code]) => Promise.reject(new Error(`the sandbox ended with ${String(code)}`))),
     new Promise<never>((_resolve, reject) => {
-      setTimeout(() => reject(new Error(`the sandbox is not ready after ${READY_WITHIN_MS} ms`)), READY_WITHIN_MS).unref();
+      setTimeout(
+        () => reject(new Error(`the sandbox is not ready after ${READY_WITHIN_MS} ms`)),
+        READY_WITHIN_MS,
+      ).unref();
     }),
   ]);
   return readySchema.parse(JSON.parse(line));

@@ -53,7 +53,8 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
       },
     },
   };
-  return destination ? pino(options, destination) : pino(options);
+  // Standard error: standard output belongs to what the service says to whoever started it.
+  return pino(options, destination ?? pino.destination(2));
 }
 
 /** For tests and tools that want none of it. */

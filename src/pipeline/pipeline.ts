@@ -246,6 +246,11 @@ export class Pipeline {
     }
   }
 
+  /** The loops this process runs. */
+  loopNames(): string[] {
+    return this.loops().map((loop) => loop.name);
+  }
+
   loops(): LoopHealth[] {
     const loops = [...this.intakeLoops, ...this.workerLoops].map((loop) => loop.health());
     return this.options.roles.worker ? [...loops, this.router.health(), this.worker.health()] : loops;

@@ -1,0 +1,370 @@
+import 'reflect-metadata';
+import { mkdir } from 'node:fs/promises';
+import { Module, type DynamicModule } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { consoleModule } from './console/console.module.js';
+import type { ConsoleDeps } from './console/deps.js';
+import { ApiTokens } from './kernel/auth.js';
+import { SystemClock } from './kernel/clock.js';
+import type { Config } from './kernel/config.js';
+import {
+  followDatabaseClock,
+  readDurability,
+  refuseWeakDurability,
+  type DurabilitySetting,
+} from './kernel/database.js';
+import { EmbeddedPostgres } from './kernel/embedded-postgres.js';
+import { PlumblineError, messageOf } from './kernel/errors.js';
+import { judgeLoop, type HealthReport, type HealthSource } from './kernel/health.js';
+import type { Logger } from './kernel/log.js';
+import { Loop } from './kernel/loop.js';
+import { migrate } from './kernel/migrate.js';
+import { systemIds, systemRandom } from './kernel/random.js';
+import { SecretBox } from './kernel/secrets.js';
+import { Telemetry } from './kernel/telemetry.js';
+import type { DestinationDeclaration, PipelineFile, ShopDeclaration } from './pipeline/config.js';
+import { intakeServerFactory } from './pipeline/intake/server-factory.js';
+import { PIPELINE_BUCKETS, PipelineMetrics } from './pipeline/metrics.js';
+import { Pipeline } from './pipeline/pipeline.js';
+import { PipelineQueries } from './pipeline/queries.js';
+import type { Registry } from './pipeline/registry/registry.js';
+import { SandboxProcess, type SandboxWorld } from './sandbox-process.js';
+
+export const VERSION = '0.1.0';
+
+const DATABASE = 'plumbline';
+const SANDBOX_WAREHOUSE = 'plumbline_sandbox_warehouse';
+const SANDBOX_PORT = 8090;
+const OPEN_RETRY_MS = 2_000;
+const CLOCK_EVERY_MS = 10_000;
+
+@Module({})
+class AppModule {
+  static with(deps: ConsoleDeps): DynamicModule {
+    return { module: AppModule, imports: [consoleModule(deps)] };
+  }
+}
+
+/** Where everything is, for the words at the start. */
+export interface Addresses {
+  url: string;
+  metricsUrl: string | null;
+  sandboxUrl: string | null;
+  adminTokenPath: string | null;
+}
+
+/**
+ * One process of Plumbline: which parts of it run is told by its roles.
+ *
+ * Intake opens first and by itself: it takes webhooks in, into the journal if need be, while the database is still
+ * away. Everything else opens as soon as the database answers, and is retried until it does.
+ */
+export class Service {
+  private readonly clock = new SystemClock();
+  private readonly secrets: SecretBox;
+  private readonly telemetry: Telemetry;
+  private readonly metrics: PipelineMetrics;
+  private embedded: EmbeddedPostgres | null = null;
+  private pipeline: Pipeline | null = null;
+  private app: NestFastifyApplication | null = null;
+  private sandbox: SandboxProcess | null = null;
+  private clockLoop: Loop | null = null;
+  private durability: readonly DurabilitySetting[] | null = null;
+  private addresses: Addresses = { url: '', metricsUrl: null, sandboxUrl: null, adminTokenPath: null };
+  private openError: string | null = 'starting';
+  private stopping = false;
+  private readonly sandboxSecret = systemIds.token(32);
+
+  private constructor(
+    private readonly config: Config<PipelineFile>,
+    private readonly log: Logger,
+  ) {
+    this.secrets = new SecretBox(config.secretKeys ?? []);
+    this.telemetry = new Telemetry({
+      host: config.host,
+      port: config.metricsPort,
+      version: VERSION,
+      buckets: PIPELINE_BUCKETS,
+    });
+    this.metrics = new PipelineMetrics(this.telemetry.meter('plumbline'));
+  }
+
+  /**
+   * @returns once the service is ready; with `DATABASE_URL` out of reach, once intake answers from its journal
+   * @throws PlumblineError for what only a person can mend
+   */
+  static async start(config: Config<PipelineFile>, log: Logger): Promise<Service> {
+    const service = new Service(config, log);
+    try {
+      await service.open();
+    } catch (error) {
+      await service.stop();
+      throw error;
+    }
+    return service;
+  }
+
+  where(): Addresses {
+    return this.addresses;
+  }
+
+  /** Takes nothing more, lets what is under way end, and closes everything; within 10 s. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    const quietly = async (what: string, work: Promise<unknown> | undefined): Promise<void> => {
+      await work?.catch((error: unknown) => this.log.error({ err: error }, `${what} did not close well`));
+    };
+    await quietly('sandbox', this.sandbox?.stop());
+    await quietly('clock', this.clockLoop?.stop());
+    await quietly('pipeline', this.pipeline?.stop());
+    await quietly('server', this.app?.close());
+    await quietly('metrics', this.telemetry.stop());
+    await quietly('embedded database', this.embedded?.stop());
+  }
+
+  private async open(): Promise<void> {
+    const { config, log } = this;
+    const databaseUrl = await this.databaseUrl();
+    const pipeline = await Pipeline.openIntake({
+      databaseUrl,
+      dataDir: config.dataDir,
+      roles: { intake: config.roles.has('intake'), worker: config.roles.has('worker') },
+      processName: `${process.pid}`,
+      signingSecrets: this.signingSecrets(),
+      apiVersion: config.file.shopify.apiVersion,
+      allowPrivateAddresses: config.file.security.allowPrivateAddresses,
+      secrets: this.secrets,
+      clock: this.clock,
+      ids: systemIds,
+      random: systemRandom,
+      log,
+      metrics: this.metrics,
+    });
+    this.pipeline = pipeline;
+    const tokens = new ApiTokens(pipeline.database, this.clock, systemIds);
+    const queries = new PipelineQueries(pipeline.database, this.secrets, this.clock);
+    this.metrics.observe(
+      () => queries.gauges(),
+      () => pipeline.loops(),
+    );
+    const metricsUrl = await this.telemetry.start();
+    await this.listen(pipeline, tokens, queries);
+    this.addresses = { ...this.addresses, metricsUrl };
+    const rest = this.openRest(pipeline, tokens, databaseUrl);
+    if (config.databaseUrl === null) await rest;
+    // An external database may be away for long. Intake works meanwhile; the rest follows when it is back.
+    else await Promise.race([rest, new Promise((resolve) => setTimeout(resolve, 3 * OPEN_RETRY_MS).unref())]);
+  }
+
+  private async databaseUrl(): Promise<string> {
+    if (this.config.databaseUrl !== null) {
+      await mkdir(this.config.dataDir, { recursive: true, mode: 0o700 });
+      return this.config.databaseUrl;
+    }
+    this.embedded = await EmbeddedPostgres.start({ dataDir: this.config.dataDir, log: this.log });
+    await this.embedded.ensureDatabase(DATABASE);
+    return this.embedded.url(DATABASE);
+  }
+
+  private signingSecrets(): { secret: string; world: 'real' | 'sandbox' }[] {
+    const real = this.config.file.shopify.clientSecrets.map((secret) => ({ secret, world: 'real' as const }));
+    return this.config.sandbox === 'off' ? real : [...real, { secret: this.sandboxSecret, world: 'sandbox' }];
+  }
+
+  private async listen(pipeline: Pipeline, tokens: ApiTokens, queries: PipelineQueries): Promise<void> {
+    const { config } = this;
+    const adapter = new FastifyAdapter({
+      ...(config.roles.has('intake') ? { serverFactory: intakeServerFactory(pipeline.intake) } : {}),
+      bodyLimit: 1024 * 1024,
+      forceCloseConnections: true,
+    });
+    const deps: ConsoleDeps = {
+      version: VERSION,
+      clock: this.clock,
+      log: this.log,
+      database: pipeline.database,
+      tokens,
+      registry: pipeline.registry.desk,
+      pipeline: queries,
+      replay: pipeline.deadLetters,
+      health: this.healthSources(pipeline),
+      ready: () => this.readiness(pipeline),
+      start: () => ({
+        metricsUrl: this.addresses.metricsUrl,
+        sandboxUrl: this.addresses.sandboxUrl,
+        adminTokenPath: this.addresses.adminTokenPath,
+        database: this.embedded ? 'embedded' : 'external',
+        durability: this.durability,
+      }),
+    };
+    this.app = await NestFactory.create<NestFastifyApplication>(AppModule.with(deps), adapter, {
+      logger: false,
+      bodyParser: true,
+    });
+    await this.app.listen(config.port, config.host);
+    this.addresses = { ...this.addresses, url: (await this.app.getUrl()).replace('[::1]', 'localhost') };
+  }
+
+  /** Everything but intake. Retried until the database answers; what only a person can mend ends the process. */
+  private async openRest(pipeline: Pipeline, tokens: ApiTokens, databaseUrl: string): Promise<void> {
+    for (;;) {
+      try {
+        await migrate(databaseUrl, this.log);
+        this.durability = await readDurability(pipeline.database);
+        refuseWeakDurability(this.durability);
+        await followDatabaseClock(pipeline.database, this.clock);
+        await pipeline.openRest((registry) => this.declare(registry));
+        const adminTokenPath = await tokens.ensureFirst(this.config.adminToken, this.config.dataDir);
+        this.addresses = { ...this.addresses, adminTokenPath };
+        break;
+      } catch (error) {
+        if (error instanceof PlumblineError || this.stopping) throw error;
+        this.openError = messageOf(error);
+        this.log.error({ err: error }, 'not open yet: the database does not answer; intake keeps to its journal');
+        if (this.embedded) throw error; // it did answer a moment ago: this is no outage but a fault
+        await new Promise((resolve) => setTimeout(resolve, OPEN_RETRY_MS));
+      }
+    }
+    this.openError = null;
+    this.clockLoop = new Loop({
+      name: 'database',
+      pauseMs: CLOCK_EVERY_MS,
+      clock: this.clock,
+      log: this.log,
+      round: async () => {
+        await followDatabaseClock(pipeline.database, this.clock);
+        this.durability = await readDurability(pipeline.database);
+        return 'idle';
+      },
+    }).start();
+    await this.startSandbox(pipeline.registry);
+  }
+
+  private async declare(registry: Registry): Promise<void> {
+    const { shops, destinations } = this.config.file;
+    await registry.applyDeclared({ shops, destinations }, 'real');
+    // Yesterday's sandbox is gone with its process: nothing may wait for it.
+    await registry.applyDeclared({ shops: [], destinations: [] }, 'sandbox');
+  }
+
+  private async startSandbox(registry: Registry): Promise<void> {
+    const { config } = this;
+    const hasShops = registry.current.allShops.some((shop) => shop.world === 'real');
+    const wholeService = config.roles.has('intake') && config.roles.has('worker') && config.roles.has('web');
+    if (config.sandbox === 'off' || (config.sandbox === 'auto' && (hasShops || !wholeService))) return;
+    const sandbox = await SandboxProcess.start({
+      serviceUrl: this.addresses.url,
+      clientSecret: this.sandboxSecret,
+      accessToken: systemIds.token(16),
+      port: SANDBOX_PORT,
+      log: this.log,
+    });
+    this.sandbox = sandbox;
+    await registry.applyDeclared(declareSandbox(sandbox.world, await this.sandboxWarehouse()), 'sandbox');
+    await sandbox.startSelling(
+      Object.fromEntries(
+        registry.current.allShops.filter((shop) => shop.world === 'sandbox').map((shop) => [shop.domain, shop.key]),
+      ),
+    );
+    this.addresses = { ...this.addresses, sandboxUrl: sandbox.world.controlUrl };
+  }
+
+  private async sandboxWarehouse(): Promise<{ url: string; table: string }> {
+    if (!this.embedded) return { url: this.config.databaseUrl ?? '', table: 'plumbline_sandbox_events' };
+    await this.embedded.ensureDatabase(SANDBOX_WAREHOUSE);
+    return { url: this.embedded.url(SANDBOX_WAREHOUSE), table: 'plumbline_events' };
+  }
+
+  private readiness(pipeline: Pipeline): { ready: boolean; reason: string | null } {
+    if (this.stopping) return { ready: false, reason: 'stopping' };
+    // Intake is ready as soon as something durable can be reached; a journal is.
+    if (this.config.roles.has('intake')) return { ready: true, reason: null };
+    if (this.openError !== null) return { ready: false, reason: this.openError };
+    return { ready: pipeline.writer.health().database === 'up', reason: 'the database does not answer' };
+  }
+
+  private healthSources(pipeline: Pipeline): HealthSource[] {
+    const report = (
+      name: string,
+      read: () => Omit<HealthReport, 'name'> | Promise<Omit<HealthReport, 'name'>>,
+    ): HealthSource => ({ name, read: async () => ({ name, ...(await read()) }) });
+    return [
+      report('database', async () => {
+        if (this.openError !== null) return { state: 'failing', ageMs: null, detail: 'does not answer' };
+        await pipeline.database.query('select 1');
+        const weak = (this.durability ?? []).filter((setting) => !setting.durable);
+        return weak.length > 0
+          ? {
+              state: 'degraded',
+              ageMs: 0,
+              detail: `not durable: ${weak.map((w) => `${w.name}=${w.value}`).join(', ')}`,
+            }
+          : { state: 'ok', ageMs: 0, detail: null };
+      }),
+      report('inbox', () => {
+        const health = pipeline.writer.health();
+        return health.database === 'up'
+          ? { state: 'ok', ageMs: 0, detail: null }
+          : { state: 'degraded', ageMs: null, detail: 'the database does not take webhooks; the journal does' };
+      }),
+      ...pipeline.loopNames().map((name) =>
+        report(name, () => {
+          const loop = pipeline.loops().find((candidate) => candidate.name === name);
+          return loop ? judgeLoop(loop) : { state: 'unknown', ageMs: null, detail: 'not running here' };
+        }),
+      ),
+    ];
+  }
+}
+
+/** The pretended world as a configuration file would declare it. */
+function declareSandbox(
+  world: SandboxWorld,
+  warehouse: { url: string; table: string },
+): { shops: ShopDeclaration[]; destinations: DestinationDeclaration[] } {
+  const names = ['sandbox-ga4', 'sandbox-segment', 'sandbox-warehouse', 'sandbox-webhook'];
+  const common = {
+    enabled: true,
+    purchaseOn: 'paid' as const,
+    money: 'shop' as const,
+    testOrders: false,
+    excludeChannels: [],
+    consentAttribute: null,
+  };
+  return {
+    shops: world.stores.map((store) => ({
+      domain: store.domain,
+      adminUrl: store.adminUrl,
+      accessToken: store.accessToken,
+      subscriptions: 'shop',
+      destinations: names,
+      settings: {},
+    })),
+    destinations: [
+      {
+        ...common,
+        name: 'sandbox-ga4',
+        kind: 'ga4',
+        measurementId: 'G-SANDBOX',
+        apiSecret: 'pretended',
+        endpoint: world.destinations.ga4,
+      },
+      {
+        ...common,
+        name: 'sandbox-segment',
+        kind: 'segment',
+        writeKey: 'pretended',
+        endpoint: world.destinations.segment,
+      },
+      { ...common, name: 'sandbox-warehouse', kind: 'postgres', ...warehouse },
+      {
+        ...common,
+        name: 'sandbox-webhook',
+        kind: 'webhook',
+        url: world.destinations.webhook.url,
+        secret: world.destinations.webhook.secret,
+      },
+    ],
+  };
+}
