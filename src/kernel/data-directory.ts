@@ -59,10 +59,18 @@ export function speaksOfDirectory(text: string): boolean {
   return DISK_FULL.test(text) || /Read-only file system|Permission denied|has wrong ownership/.test(text);
 }
 
-/** Opens the server's log for appending; one that passed 10 MB is set aside first (one old log is kept). */
+/**
+ * Opens the server's log for appending; one that passed 10 MB is set aside first (one old log is kept).
+ *
+ * @throws PlumblineError DATA_DIRECTORY_UNUSABLE
+ */
 export function openServerLog(path: string): number {
-  if (existsSync(path) && statSync(path).size > LOG_MAX_BYTES) renameSync(path, `${path}.1`);
-  return openSync(path, 'a', 0o600);
+  try {
+    if (existsSync(path) && statSync(path).size > LOG_MAX_BYTES) renameSync(path, `${path}.1`);
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    throw unusable(path, error);
+  }
 }
 
 /** Makes a rename in the directory survive a power cut. */

@@ -18,6 +18,8 @@ export interface EmbeddedPostgresOptions {
   log: Logger;
   /** Settings on top of ours, e.g. `{ shared_buffers: '256MB' }`. */
   settings?: Readonly<Record<string, string>>;
+  /** The directory's lock, when the caller holds it already and keeps it after `stop`; otherwise it is taken here. */
+  lock?: ServiceLock;
   /** How long a start is retried while a dead predecessor's children go away, milliseconds. */
   retryForMs?: number;
 }
@@ -49,7 +51,7 @@ export class EmbeddedPostgres extends EventEmitter<EmbeddedPostgresEvents> {
 
   private constructor(
     private readonly plan: PostmasterPlan,
-    private readonly lock: ServiceLock,
+    private readonly ownLock: ServiceLock | null,
     private readonly retryForMs: number,
     private postmaster: Postmaster,
   ) {
@@ -64,7 +66,7 @@ export class EmbeddedPostgres extends EventEmitter<EmbeddedPostgresEvents> {
   static async start(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
     const binaries = locatePostgres();
     const dataDir = prepareDataDirectory(options.dataDir);
-    const lock = await ServiceLock.acquire(dataDir);
+    const ownLock = options.lock === undefined ? await ServiceLock.acquire(dataDir) : null;
     try {
       const account = chooseAccount(binaries, dataDir);
       const cluster = join(dataDir, 'postgres');
@@ -84,9 +86,9 @@ export class EmbeddedPostgres extends EventEmitter<EmbeddedPostgresEvents> {
         { pid: postmaster.pid, adopted: postmaster.adopted, cluster: made, account },
         postmaster.adopted ? 'adopted the embedded database that was still running' : 'embedded database started',
       );
-      return new EmbeddedPostgres(plan, lock, retryForMs, postmaster);
+      return new EmbeddedPostgres(plan, ownLock, retryForMs, postmaster);
     } catch (error) {
-      lock.release();
+      ownLock?.release();
       throw error;
     }
   }
@@ -128,7 +130,7 @@ export class EmbeddedPostgres extends EventEmitter<EmbeddedPostgresEvents> {
     this.stopping = true;
     await this.restarting;
     if (options.leaveRunning !== true) await this.postmaster.stop();
-    this.lock.release();
+    this.ownLock?.release();
   }
 
   private watch(): void {

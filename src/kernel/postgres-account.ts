@@ -81,7 +81,8 @@ function hasName(): boolean {
 const REACHES = 'cd "$2" && exec "$1" --version';
 
 function nobodyWorks(binaries: PostgresBinaries, dataDir: string): boolean {
-  return reaches('nobody', binaries, dataDir);
+  // macOS counts its nobody differently, and nobody runs a service as root there.
+  return process.platform === 'linux' && reaches('nobody', binaries, dataDir);
 }
 
 function namespaceWorks(binaries: PostgresBinaries, dataDir: string): boolean {

@@ -39,7 +39,9 @@ export const SETTINGS: Readonly<Record<string, string>> = {
 
 /** The server's arguments. `-D` stands first and absolute: the supervisor knows its own server by it. */
 export function serverArguments(cluster: string, socketDir: string, extra: Readonly<Record<string, string>>): string[] {
-  const settings = { ...SETTINGS, unix_socket_directories: socketDir, ...extra };
+  // The setting is a list: only quotes keep a comma or a blank inside one directory.
+  const sockets = `"${socketDir.replaceAll('"', '""')}"`;
+  const settings = { ...SETTINGS, unix_socket_directories: sockets, ...extra };
   return ['-D', cluster, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
 }
 

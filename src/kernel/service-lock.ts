@@ -3,6 +3,7 @@ import { unlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { unusable } from './data-directory.js';
 import { PlumblineError } from './errors.js';
 import { identifyProcess, processWorld, sameProcess, type ProcessWorld } from './process-identity.js';
 
@@ -52,9 +53,17 @@ export class ServiceLock {
   /**
    * Takes the lock; waits up to 15 s for an owner in another container to show that it is dead.
    *
-   * @throws PlumblineError DATA_DIRECTORY_IN_USE naming the owner
+   * @throws PlumblineError DATA_DIRECTORY_IN_USE naming the owner, DATA_DIRECTORY_UNUSABLE when it cannot be written
    */
   static async acquire(dataDir: string): Promise<ServiceLock> {
+    try {
+      return await ServiceLock.wait(dataDir);
+    } catch (error) {
+      throw error instanceof PlumblineError ? error : unusable(dataDir, error);
+    }
+  }
+
+  private static async wait(dataDir: string): Promise<ServiceLock> {
     const path = join(dataDir, 'plumbline.lock');
     const me = identifyProcess(process.pid);
     const here = { ...processWorld(), host: hostname() };

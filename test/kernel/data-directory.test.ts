@@ -4,7 +4,10 @@ import { chmodSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'no
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { EmbeddedPostgres } from '../../src/kernel/embedded-postgres.js';
+import { silentLogger } from '../../src/kernel/log.js';
 import { identifyProcess, processWorld } from '../../src/kernel/process-identity.js';
+import { ServiceLock } from '../../src/kernel/service-lock.js';
 import { ask, EmbeddedPostgresWorld, IS_ROOT, kill, NOBODY } from '../support/embedded-postgres-world.js';
 
 const world = new EmbeddedPostgresWorld();
@@ -75,6 +78,16 @@ describe('one service per data directory', () => {
       message: expect.stringContaining(`process ${process.pid} on`) as string,
     });
     expect(await ask(first.url('postgres'), 'select 1 as one')).toEqual([{ one: 1 }]);
+  });
+
+  test('leaves a lock that its caller took to the caller', async () => {
+    const dataDir = await world.dataDirectory();
+    const lock = await ServiceLock.acquire(dataDir);
+    const server = await EmbeddedPostgres.start({ dataDir, log: silentLogger, lock });
+    await server.stop();
+    await expect(ServiceLock.acquire(dataDir)).rejects.toMatchObject({ code: 'DATA_DIRECTORY_IN_USE' });
+    lock.release();
+    (await ServiceLock.acquire(dataDir)).release();
   });
 
   test('lets one of four win that start together over the lock of a killed service', async () => {

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, readFileSync, statSync, truncateSync, writeFileSync, chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { readDurability } from '../../src/kernel/database.js';
+import { Database, readDurability } from '../../src/kernel/database.js';
+import { silentLogger } from '../../src/kernel/log.js';
 import { identifyProcess } from '../../src/kernel/process-identity.js';
 import { ask, EmbeddedPostgresWorld, IS_ROOT, kill, NOBODY, uidOf } from '../support/embedded-postgres-world.js';
 import { until } from '../support/until.js';
@@ -58,8 +59,9 @@ describe('what it is', () => {
     const show = `select current_setting('data_checksums') sums, current_setting('server_encoding') encoding,
       (select datcollate from pg_database where datname = 'postgres') collate, current_setting('listen_addresses') net`;
     expect(await ask(url, show)).toEqual([{ sums: 'on', encoding: 'UTF8', collate: 'C', net: '' }]);
-    const query = async <Row>(text: string) => ({ rows: (await ask(url, text)) as Row[] });
-    const settings = await readDurability({ query } as unknown as Parameters<typeof readDurability>[0]);
+    const database = new Database({ url, log: silentLogger });
+    const settings = await readDurability(database);
+    await database.end();
     expect(settings.map(({ durable }) => durable)).toEqual([true, true, true]);
   });
 
@@ -76,6 +78,12 @@ describe('what it is', () => {
     const socketDir = new URL(server.url('postgres')).searchParams.get('host') ?? '';
     expect(socketDir.length).toBeLessThan(80);
     expect(statSync(socketDir).mode & 0o777).toBe(0o700);
+    expect(await ask(server.url('postgres'), 'select 1 as one')).toEqual([{ one: 1 }]);
+    await server.stop();
+  });
+
+  test('lives in a directory with blanks, commas and quotes in its name', async () => {
+    const server = await world.start(join(world.directory(), 'a "b", c'));
     expect(await ask(server.url('postgres'), 'select 1 as one')).toEqual([{ one: 1 }]);
     await server.stop();
   });
