@@ -1,4 +1,4 @@
-import { Receiver, Tally, asList, asRecord, parseJson, type Received, type Reply } from './receiver.js';
+import { KEPT_MAX, Receiver, Tally, asList, asRecord, parseJson, type Received, type Reply } from './receiver.js';
 
 export interface Ga4Event {
   name: string;
@@ -17,7 +17,7 @@ const BACKDATE_MS = 72 * 60 * 60 * 1000;
  * is moved, and a share can be lost after it was accepted.
  */
 export class Ga4Receiver extends Receiver {
-  /** Every event that arrived, repeats included. */
+  /** The latest events that arrived, repeats included. */
   readonly events: Ga4Event[] = [];
   /** Purchases by transaction and client: a count above one was dropped by GA4, and shows a repeat. */
   readonly purchases = new Tally();
@@ -60,6 +60,7 @@ export class Ga4Receiver extends Receiver {
       params,
     };
     this.events.push(event);
+    if (this.events.length > KEPT_MAX) this.events.shift();
     if (typeof params['event_id'] === 'string') this.eventIds.add(params['event_id']);
     const transaction = String(params['transaction_id'] ?? '');
     if (event.name === 'purchase') this.purchases.add(`${transaction} ${event.clientId}`);

@@ -23,7 +23,8 @@ export interface Reply {
   body?: string;
 }
 
-const KEPT_MAX = 100_000; // a sandbox may run for days
+/** A sandbox may run for days: only the latest requests and bodies are kept; counts by name are kept for good. */
+export const KEPT_MAX = 5_000;
 
 /**
  * A far side over HTTP that can misbehave on request. What a kind of destination does with a good request is in
@@ -158,8 +159,11 @@ function send(response: ServerResponse, { status, headers, body }: Reply): void 
 export class Tally {
   readonly counts = new Map<string, number>();
 
-  add(name: string): void {
-    this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+  /** @returns how often it has come by now */
+  add(name: string): number {
+    const count = (this.counts.get(name) ?? 0) + 1;
+    this.counts.set(name, count);
+    return count;
   }
 
   get names(): string[] {
@@ -170,6 +174,13 @@ export class Tally {
   get repeats(): number {
     return [...this.counts.values()].reduce((sum, count) => sum + count - 1, 0);
   }
+}
+
+/** Keeps the latest entries of a map. */
+export function keepLatest<Value>(map: Map<string, Value>, name: string, value: Value): void {
+  map.set(name, value);
+  const oldest = map.keys().next();
+  if (map.size > KEPT_MAX && oldest.done !== true) map.delete(oldest.value);
 }
 
 export function parseJson(text: string): unknown {

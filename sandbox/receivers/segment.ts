@@ -1,4 +1,4 @@
-import { Receiver, Tally, asList, asRecord, parseJson, type Received, type Reply } from './receiver.js';
+import { Receiver, Tally, asList, asRecord, keepLatest, parseJson, type Received, type Reply } from './receiver.js';
 
 export interface SegmentMessage {
   type: string;
@@ -20,7 +20,7 @@ const BATCH_MAX_EVENTS = 2_500;
  * more than 2,500 events, an event without a name or an identity. A message id that is known is dropped.
  */
 export class SegmentReceiver extends Receiver {
-  /** Messages kept, each id once, in order of arrival. */
+  /** The latest messages kept, each id once, in order of arrival. */
   readonly messages = new Map<string, SegmentMessage>();
   /** Arrivals by message id. */
   readonly messageIds = new Tally();
@@ -71,8 +71,8 @@ export class SegmentReceiver extends Receiver {
     } else if (message.type === 'track' && message.event === null) {
       this.dropped.push({ reason: 'track without event', message: entry });
     } else {
-      this.messageIds.add(message.messageId);
-      if (!this.messages.has(message.messageId)) this.messages.set(message.messageId, message);
+      const isFirst = this.messageIds.add(message.messageId) === 1;
+      if (isFirst) keepLatest(this.messages, message.messageId, message);
     }
   }
 }

@@ -1,11 +1,11 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { Receiver, Tally, asRecord, parseJson, type Received, type Reply } from './receiver.js';
+import { Receiver, Tally, asRecord, keepLatest, parseJson, type Received, type Reply } from './receiver.js';
 
 const TOLERANCE_S = 300;
 
 /** A customer's endpoint after Standard Webhooks 1.0.0: checks the signature, and knows a repeat by `webhook-id`. */
 export class WebhookReceiver extends Receiver {
-  /** Events kept, each id once. */
+  /** The latest events kept, each id once. */
   readonly events = new Map<string, Record<string, unknown>>();
   /** Arrivals by `webhook-id`, only of requests whose signature holds. */
   readonly webhookIds = new Tally();
@@ -26,8 +26,8 @@ export class WebhookReceiver extends Receiver {
       this.refused += 1;
       return { status: 401, body: 'signature does not match' };
     }
-    this.webhookIds.add(id);
-    if (!this.events.has(id)) this.events.set(id, asRecord(parseJson(request.body)));
+    const isFirst = this.webhookIds.add(id) === 1;
+    if (isFirst) keepLatest(this.events, id, asRecord(parseJson(request.body)));
     return { status: 204 };
   }
 
