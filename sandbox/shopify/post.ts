@@ -2,8 +2,7 @@ import { Agent as HttpAgent, request as httpRequest, type ClientRequest } from '
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 
 /** Shopify's own limits (shopify.dev/docs/apps/build/webhooks, "verify deliveries"; read 2026-09). */
-export const CONNECT_TIMEOUT_MS = 1_000;
-export const TOTAL_TIMEOUT_MS = 5_000;
+export const SHOPIFY_LIMITS = { connectMs: 1_000, totalMs: 5_000 };
 
 export type Answer =
   | { outcome: 'answered'; status: number; tookMs: number }
@@ -14,7 +13,10 @@ export class Postman {
   private readonly http: HttpAgent;
   private readonly https: HttpsAgent;
 
-  constructor(socketsMax: number) {
+  constructor(
+    socketsMax: number,
+    private readonly limits: { connectMs: number; totalMs: number } = SHOPIFY_LIMITS,
+  ) {
     const options = {
       keepAlive: true,
       maxSockets: socketsMax,
@@ -43,6 +45,7 @@ export class Postman {
 
   private once(uri: string, headers: Readonly<Record<string, string>>, body: Buffer): Promise<Answer | 'stale'> {
     const startedAt = performance.now();
+    const { connectMs, totalMs } = this.limits;
     return new Promise((resolve) => {
       let connectTimer: NodeJS.Timeout | undefined;
       const done = (answer: Answer | 'stale') => {
@@ -55,8 +58,8 @@ export class Postman {
         request?.destroy();
       };
       const totalTimer = setTimeout(() => {
-        fail('timeout', `no answer within ${TOTAL_TIMEOUT_MS} ms`);
-      }, TOTAL_TIMEOUT_MS);
+        fail('timeout', `no answer within ${totalMs} ms`);
+      }, totalMs);
       let request: ClientRequest | undefined;
       try {
         const options = { method: 'POST', headers: { ...headers, 'Content-Length': String(body.length) } };
@@ -71,8 +74,8 @@ export class Postman {
       sent.on('socket', (socket) => {
         if (!socket.connecting) return;
         connectTimer = setTimeout(() => {
-          fail('connect-timeout', `no connection within ${CONNECT_TIMEOUT_MS} ms`);
-        }, CONNECT_TIMEOUT_MS);
+          fail('connect-timeout', `no connection within ${connectMs} ms`);
+        }, connectMs);
         socket.once('connect', () => {
           clearTimeout(connectTimer);
         });

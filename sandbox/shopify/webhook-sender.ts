@@ -100,18 +100,19 @@ export class WebhookSender {
   /**
    * One delivery, with a webhook id of its own, for each subscription that listens.
    *
+   * @param delayMs how late Shopify is today; address and signature are those of the trigger all the same
    * @returns the deliveries started; none when nobody listens, which Shopify tells nobody
    */
-  announce(announcement: Announcement): Delivery[] {
+  announce(announcement: Announcement, delayMs = 0): Delivery[] {
     const listening = this.options.subscriptions.listening(announcement.domain, announcement.topic);
     const deliveries = listening.map((subscription) => this.delivery(announcement, subscription));
-    for (const delivery of deliveries) this.enqueue(delivery);
+    for (const delivery of deliveries) this.enqueueAfter(delayMs, delivery);
     return deliveries;
   }
 
   /** The same delivery once more, same webhook id: what a sender does that missed our answer. */
-  repeat(delivery: Delivery): void {
-    this.enqueue({ ...delivery, attempts: 0 });
+  repeat(delivery: Delivery, delayMs: number): void {
+    this.enqueueAfter(delayMs, { ...delivery, attempts: 0 });
   }
 
   stop(): void {
@@ -154,8 +155,22 @@ export class WebhookSender {
     };
   }
 
-  private enqueue(delivery: Delivery): void {
+  private enqueueAfter(delayMs: number, delivery: Delivery): void {
     if (this.isStopped) return;
+    if (delayMs <= 0) {
+      this.enqueue(delivery);
+      return;
+    }
+    const { clock, subscriptions } = this.options;
+    const cancel = clock.after(delayMs, () => {
+      this.waiting.delete(delivery);
+      // After a removal nothing is sent or retried for it any more.
+      if (subscriptions.get(delivery.subscription.id) !== undefined) this.enqueue(delivery);
+    });
+    this.waiting.set(delivery, cancel);
+  }
+
+  private enqueue(delivery: Delivery): void {
     if (this.ready.length >= WAITING_MAX) {
       this.givenUp++;
       return;
@@ -216,13 +231,7 @@ export class WebhookSender {
     }
     delivery.body = deflateRawSync(delivery.body, { level: 3 });
     delivery.isPacked = true;
-    const { clock, timeScale, subscriptions } = this.options;
-    const cancel = clock.after((minutes * 60_000) / timeScale, () => {
-      this.waiting.delete(delivery);
-      // After a removal nothing is sent or retried for it any more.
-      if (subscriptions.get(delivery.subscription.id) !== undefined) this.enqueue(delivery);
-    });
-    this.waiting.set(delivery, cancel);
+    this.enqueueAfter((minutes * 60_000) / this.options.timeScale, delivery);
     return true;
   }
 

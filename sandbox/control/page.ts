@@ -1,0 +1,252 @@
+import { TOPICS } from '../shopify/lifecycle.js';
+import type { State } from './view.js';
+
+interface Press {
+  /** `kind value`, as the button sends it */
+  press: string;
+  label: string;
+  effect: string;
+}
+
+interface Group {
+  title: string;
+  /** Which choice stands above the buttons. */
+  choice: 'store' | 'store-and-topic' | 'destination' | 'none';
+  presses: readonly Press[];
+}
+
+const GROUPS: readonly Group[] = [
+  {
+    title: 'Webhooks from Shopify',
+    choice: 'store',
+    presses: [
+      {
+        press: 'drop 0.1',
+        label: 'Lose 10 %',
+        effect: 'Shopify never sends them and tells nobody. Only a comparison finds them.',
+      },
+      { press: 'drop 1', label: 'Lose all', effect: 'Silence, while the store goes on selling.' },
+      { press: 'duplicate 0.3', label: 'Send 30 % twice', effect: 'The same webhook id again: one effect is right.' },
+      {
+        press: 'repeat 0.3',
+        label: 'Tell 30 % again',
+        effect: 'Another webhook id, the same fact: one effect is right.',
+      },
+      {
+        press: 'reorder 0.3',
+        label: 'Mix up 30 %',
+        effect: 'Held back some seconds, so that newer ones overtake them.',
+      },
+      { press: 'delay 30', label: 'Late by 30 s', effect: 'Every webhook arrives half a minute after the fact.' },
+      { press: 'oversize 0.2', label: 'Cut 20 % to an id', effect: 'The body holds an id only and means: fetch it.' },
+      {
+        press: 'old-secret 60',
+        label: 'Old secret, 60 s',
+        effect: 'Signed with the secret before this one, as after a rotation.',
+      },
+    ],
+  },
+  {
+    title: 'Subscriptions',
+    choice: 'store-and-topic',
+    presses: [
+      {
+        press: 'remove-subscription',
+        label: 'Remove subscription',
+        effect: 'What broke in 2019: nothing more is sent for the topic.',
+      },
+      {
+        press: 'uninstall',
+        label: 'Uninstall the app',
+        effect: 'app/uninstalled is sent, then every subscription is gone.',
+      },
+    ],
+  },
+  {
+    title: 'Destinations',
+    choice: 'destination',
+    presses: [
+      { press: 'destination down', label: 'Take down', effect: 'Answers 503. Orders must wait, not vanish.' },
+      {
+        press: 'destination slow',
+        label: 'Slow down',
+        effect: 'Three seconds per answer. Neighbours must not notice.',
+      },
+      { press: 'destination throttling', label: 'Refuse with 429', effect: 'Asks to come back later.' },
+      {
+        press: 'destination losing',
+        label: 'Accept and lose',
+        effect: 'Answers 2xx and keeps nothing: accepted is not received.',
+      },
+      { press: 'destination cutting', label: 'Keep and hang up', effect: 'It took effect, but no answer tells.' },
+      { press: 'destination calm', label: 'Make well', effect: 'Takes everything again.' },
+    ],
+  },
+  {
+    title: 'Volume',
+    choice: 'store',
+    presses: [
+      { press: 'flood 20', label: 'Flash sale × 20', effect: 'The store sells twenty times as fast.' },
+      { press: 'flood 1', label: 'Usual rate', effect: 'Ends the flash sale.' },
+      { press: 'flood 0', label: 'Stop selling', effect: 'Nobody buys here. Silence is then right.' },
+    ],
+  },
+  {
+    title: 'Shopify’s Admin API',
+    choice: 'none',
+    presses: [
+      { press: 'admin unavailable', label: 'Outage (503)', effect: 'Comparison is blind: unknown, not lost.' },
+      { press: 'admin throttled', label: 'Throttle', effect: 'Every query is asked to wait.' },
+      { press: 'admin frozen', label: 'Frozen shops (402)', effect: 'As for a shop that does not pay its bill.' },
+      { press: 'admin none', label: 'Works', effect: 'Answers again.' },
+    ],
+  },
+];
+
+const STORE_FIGURES = [
+  ['sold', 'Orders sold'],
+  ['sent', 'Webhooks sent'],
+  ['answered', 'Answered 2xx'],
+  ['failed', 'Failed attempts'],
+  ['retried', 'Retries'],
+  ['dropped', 'Lost on purpose'],
+  ['unheard', 'Without subscription'],
+  ['p50', 'Answer time p50'],
+  ['p99', 'Answer time p99'],
+] as const;
+
+const DESTINATION_FIGURES = [
+  ['received', 'Events received'],
+  ['distinct', 'Different ones'],
+  ['repeats', 'Repeats'],
+  ['lost', 'Lost on purpose'],
+] as const;
+
+/** The control page, complete without its script; the script only keeps it fresh and saves the reload. */
+export function page(state: State, serviceUrl: string): string {
+  const text = (key: string, element = 'span') =>
+    `<${element} data-text="${key}">${escape(state.view.texts[key] ?? '')}</${element}>`;
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Plumbline sandbox</title>
+<link rel="icon" href="/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/page.css">
+<script src="/page.js" defer></script>
+</head>
+<body>
+<a class="skip" href="#trouble">Skip to the trouble buttons</a>
+<header>
+  <h1>Plumbline sandbox</h1>
+  <p class="note">Nothing here is real: the stores, the buyers and the destinations are pretended on this machine.
+    The service under test is at <a href="${escape(serviceUrl)}">${escape(serviceUrl)}</a>.</p>
+  <div class="bar">
+    <p>The stores are <strong>${text('selling')}</strong> and sell ${text('rate')} orders per second together.</p>
+    <form method="post" action="/control/start"><button>Open the stores</button></form>
+    <form method="post" action="/control/stop"><button>Close the stores</button></form>
+    <form method="post" action="/control/trouble"><button class="calm" name="press" value="calm">Calm: end all trouble</button></form>
+  </div>
+</header>
+<main>
+<section aria-labelledby="truth-title">
+  <h2 id="truth-title">The truth</h2>
+  <p class="verdict" role="status" aria-live="polite">${text('verdict')}</p>
+  <p>Sold ${text('sold', 'b')} orders; ${text('due', 'b')} of them count as purchases (paid or free, no tests).</p>
+  <div class="cards">${state.destinations.map((destination, index) => destinationCard(destination.name, destination.url, `destinations.${index}`, state, text)).join('')}
+  </div>
+  <p class="quiet">The warehouse is a database, not HTTP: it is not watched here. Ask the service.</p>
+</section>
+<section aria-labelledby="stores-title">
+  <h2 id="stores-title">Stores</h2>
+  <div class="cards">${state.stores.map((store, index) => storeCard(store, `stores.${index}`, state, text)).join('')}
+  </div>
+  <p class="quiet">Webhooks under way: ${text('sender.underWay')}. Waiting for a retry: ${text('sender.waiting')}.
+    Mails Shopify would have sent: ${text('sender.mails')}. ${text('admin')}</p>
+</section>
+<section id="trouble" aria-labelledby="trouble-title" tabindex="-1">
+  <h2 id="trouble-title">Make trouble</h2>
+  <h3>Trouble now</h3>
+  ${list('active', state)}
+  <div class="groups">${GROUPS.map((group, index) => groupForm(group, index, state)).join('')}
+  </div>
+</section>
+<section class="columns">
+  <div><h2>What was done</h2>${list('log', state)}</div>
+  <div><h2>Subscriptions removed</h2>${list('removals', state, 'None so far.')}</div>
+</section>
+</main>
+</body>
+</html>
+`;
+}
+
+type Text = (key: string, element?: string) => string;
+
+function figures(pairs: readonly (readonly [string, string])[], at: string, text: Text): string {
+  return `<dl>${pairs.map(([key, label]) => `<div><dt>${label}</dt>${text(`${at}.${key}`, 'dd')}</div>`).join('')}</dl>`;
+}
+
+function destinationCard(name: string, url: string, at: string, state: State, text: Text): string {
+  const bar = state.view.bars[`${at}.bar`] ?? { value: 0, max: 1 };
+  return `
+  <article>
+    <h3>${escape(name)} <small>is ${text(`${at}.mode`)}</small></h3>
+    <p class="quiet">${escape(url)}</p>
+    <progress data-bar="${at}.bar" value="${bar.value}" max="${bar.max}" aria-label="Share of purchases that arrived at ${escape(name)}"></progress>
+    <p>${text(`${at}.arrived`, 'b')} of ${text('due')} purchases arrived, ${text(`${at}.young`)} younger than 10 s
+      on their way, ${text(`${at}.missing`, 'b')} missing.</p>
+    ${figures(DESTINATION_FIGURES, at, text)}
+  </article>`;
+}
+
+function storeCard(store: State['stores'][number], at: string, state: State, text: Text): string {
+  return `
+  <article>
+    <h3>${escape(store.name)}</h3>
+    <p class="quiet">${escape(store.domain)} · ${escape(store.currency)} · ${escape(store.timeZone)}</p>
+    ${figures(STORE_FIGURES, at, text)}
+    <p>${text(`${at}.subscriptions`)}</p>
+    ${list(`${at}.topics`, state)}
+  </article>`;
+}
+
+function list(key: string, state: State, empty = ''): string {
+  const lines = state.view.lists[key] ?? [];
+  const items = lines.map(({ text, tone }) => `<li class="${tone}">${escape(text)}</li>`).join('');
+  return `<ul data-list="${key}" data-empty="${escape(empty)}">${items || (empty && `<li class="plain">${escape(empty)}</li>`)}</ul>`;
+}
+
+function groupForm({ title, choice, presses }: Group, index: number, state: State): string {
+  const choices = {
+    store: select('store', 'Store', ['all', ...state.stores.map(({ domain }) => domain)], index),
+    'store-and-topic':
+      select('store', 'Store', ['all', ...state.stores.map(({ domain }) => domain)], index) +
+      select('topic', 'Topic', ['all', ...TOPICS], index),
+    destination: select('destination', 'Destination', ['all', ...state.destinations.map(({ name }) => name)], index),
+    none: '',
+  };
+  const buttons = presses.map(({ press, label, effect }, row) => {
+    const id = `effect-${index}-${row}`;
+    return `<li><button name="press" value="${press}" aria-describedby="${id}">${label}</button><p id="${id}">${effect}</p></li>`;
+  });
+  return `
+  <form method="post" action="/control/trouble">
+    <fieldset><legend>${title}</legend>${choices[choice]}<ul class="presses">${buttons.join('')}</ul></fieldset>
+  </form>`;
+}
+
+function select(name: string, label: string, options: readonly string[], index: number): string {
+  const id = `${name}-${index}`;
+  const items = options.map(
+    (option) => `<option value="${escape(option)}">${escape(option === 'all' ? 'all of them' : option)}</option>`,
+  );
+  return `<label for="${id}">${label}</label><select id="${id}" name="${name}">${items.join('')}</select>`;
+}
+
+const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+export function escape(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
+}

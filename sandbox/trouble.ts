@@ -1,0 +1,162 @@
+import type { AdminTrouble } from './shopify/admin-api.js';
+
+/** How one store's webhooks misbehave. All zero is calm. */
+export interface StoreTrouble {
+  /** share of webhooks that Shopify silently never sends */
+  drop: number;
+  /** share sent a second time with the same webhook id */
+  duplicate: number;
+  /** share sent a second time with another webhook id and the same event id, as two subscriptions would */
+  repeat: number;
+  /** share held back for some seconds, so that later ones overtake them */
+  reorder: number;
+  /** seconds by which every webhook is late */
+  delay: number;
+  /** share of orders/* bodies cut down to a lone `{"id": …}`, as over an event bus that is too small */
+  oversize: number;
+  /** how many times faster the store sells; 1 is calm */
+  flood: number;
+  /** signs with the secret before this one until then (ms); 0 is calm */
+  oldSecretUntilMs: number;
+}
+
+export const CALM: Readonly<StoreTrouble> = {
+  drop: 0,
+  duplicate: 0,
+  repeat: 0,
+  reorder: 0,
+  delay: 0,
+  oversize: 0,
+  flood: 1,
+  oldSecretUntilMs: 0,
+};
+
+/** How a destination misbehaves. `losing` answers 2xx and keeps nothing; `cutting` keeps it and hangs up unanswered. */
+export const DESTINATION_MODES = ['calm', 'down', 'slow', 'throttling', 'losing', 'cutting'] as const;
+export type DestinationMode = (typeof DESTINATION_MODES)[number];
+export const ADMIN_MODES = ['none', 'unavailable', 'frozen', 'throttled'] as const satisfies readonly AdminTrouble[];
+
+const SHARES = ['drop', 'duplicate', 'repeat', 'reorder', 'oversize'] as const;
+
+/** One order to the sandbox, parsed. `store` and `topic` left out mean all of them. */
+export type Trouble =
+  | { kind: (typeof SHARES)[number]; store: string | null; share: number }
+  | { kind: 'delay'; store: string | null; seconds: number }
+  | { kind: 'flood'; store: string | null; factor: number }
+  | { kind: 'old-secret'; store: string | null; seconds: number }
+  | { kind: 'remove-subscription'; store: string | null; topic: string | null }
+  | { kind: 'uninstall'; store: string | null }
+  | { kind: 'destination'; destination: string | null; mode: DestinationMode }
+  | { kind: 'admin'; mode: AdminTrouble }
+  | { kind: 'rate'; ordersPerSecond: number }
+  | { kind: 'calm' };
+
+export class BadRequest extends Error {}
+
+/**
+ * Reads `{kind, store?, topic?, destination?, value?}` as JSON or a form sends it.
+ *
+ * @throws BadRequest with a sentence that says what would be right
+ */
+export function parseTrouble(input: Readonly<Record<string, unknown>>): Trouble {
+  const kind = text(input.kind) ?? '';
+  const store = text(input.store);
+  const share = SHARES.find((known) => known === kind);
+  if (share !== undefined) return { kind: share, store, share: number(input.value, 0, 1, `a share from 0 to 1`) };
+  switch (kind) {
+    case 'delay':
+      return { kind, store, seconds: number(input.value, 0, 86_400, 'seconds from 0 to 86400') };
+    case 'flood':
+      return { kind, store, factor: number(input.value, 0, 1_000, 'a factor from 0 to 1000') };
+    case 'old-secret':
+      return { kind, store, seconds: number(input.value, 0, 86_400, 'seconds from 0 to 86400') };
+    case 'remove-subscription':
+      return { kind, store, topic: text(input.topic) };
+    case 'uninstall':
+      return { kind, store };
+    case 'destination':
+      return { kind, destination: text(input.destination), mode: oneOf(DESTINATION_MODES, input.value) };
+    case 'admin':
+      return { kind, mode: oneOf(ADMIN_MODES, input.value) };
+    case 'rate':
+      return { kind, ordersPerSecond: number(input.value, 0, 500, 'orders per second from 0 to 500') };
+    case 'calm':
+      return { kind };
+    default:
+      throw new BadRequest(`unknown kind of trouble: ${kind}`);
+  }
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' && value !== 'all' ? value : null;
+}
+
+function number(value: unknown, low: number, high: number, wanted: string): number {
+  const parsed = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (typeof parsed !== 'number' || !(parsed >= low && parsed <= high)) throw new BadRequest(`value must be ${wanted}`);
+  return parsed;
+}
+
+function oneOf<Item extends string>(items: readonly Item[], value: unknown): Item {
+  const found = items.find((item) => item === value);
+  if (found === undefined) throw new BadRequest(`value must be one of ${items.join(', ')}`);
+  return found;
+}
+
+/** The trouble as the log and the page say it, in plain words. */
+export function sentence(trouble: Trouble): string {
+  const where = 'store' in trouble ? (trouble.store === null ? 'every store' : trouble.store) : '';
+  const percent = 'share' in trouble ? `${Math.round(trouble.share * 100)} %` : '';
+  switch (trouble.kind) {
+    case 'drop':
+      return trouble.share === 0
+        ? `No webhook is lost: ${where}`
+        : `${percent} of webhooks are silently lost: ${where}`;
+    case 'duplicate':
+      return `${percent} of webhooks are sent twice with the same id: ${where}`;
+    case 'repeat':
+      return `${percent} of webhooks are told again under another id: ${where}`;
+    case 'reorder':
+      return `${percent} of webhooks are overtaken by later ones: ${where}`;
+    case 'oversize':
+      return `${percent} of order webhooks hold an id and nothing else: ${where}`;
+    case 'delay':
+      return trouble.seconds === 0
+        ? `Webhooks are on time: ${where}`
+        : `Webhooks are ${trouble.seconds} s late: ${where}`;
+    case 'flood':
+      return trouble.factor === 1
+        ? `Sells at its usual rate: ${where}`
+        : `Sells ${trouble.factor} times as fast: ${where}`;
+    case 'old-secret':
+      return `Signs with the old secret for ${trouble.seconds} s: ${where}`;
+    case 'remove-subscription':
+      return `Subscription ${trouble.topic ?? 'of every topic'} removed: ${where}`;
+    case 'uninstall':
+      return `App uninstalled: ${where}`;
+    case 'destination':
+      return `${trouble.destination ?? 'Every destination'} is ${MODE_WORDS[trouble.mode]}`;
+    case 'admin':
+      return `The Admin API ${ADMIN_WORDS[trouble.mode]}`;
+    case 'rate':
+      return `All stores together sell ${trouble.ordersPerSecond} orders per second`;
+    case 'calm':
+      return 'Calm: all trouble ended';
+  }
+}
+
+export const MODE_WORDS: Record<DestinationMode, string> = {
+  calm: 'well',
+  down: 'down (503)',
+  slow: 'slow (3 s per answer)',
+  throttling: 'refusing with 429',
+  losing: 'accepting and losing',
+  cutting: 'keeping the event and hanging up',
+};
+
+export const ADMIN_WORDS: Record<AdminTrouble, string> = {
+  none: 'answers',
+  unavailable: 'is down (503)',
+  frozen: 'says the shop is frozen (402)',
+  throttled: 'throttles every query',
+};

@@ -1,0 +1,408 @@
+import type { Clock } from './clock.js';
+import type { Destination } from './destination.js';
+import { Latencies } from './latencies.js';
+import { Random } from './random.js';
+import { AdminApi, type AdminShop } from './shopify/admin-api.js';
+import { stores, type StoreProfile } from './shopify/catalogue.js';
+import { happen, payAtOnce, TOPICS, type Step, type Topic } from './shopify/lifecycle.js';
+import { Numbers } from './shopify/numbers.js';
+import { checkoutBody, customerBody, type OrderBody } from './shopify/order-body.js';
+import { OrderBook } from './shopify/order-book.js';
+import { Till, type Sale, type Wish } from './shopify/orders.js';
+import { shopBody } from './shopify/shop-body.js';
+import { Subscriptions } from './shopify/subscriptions.js';
+import { WebhookSender, type RemovalReading } from './shopify/webhook-sender.js';
+import { BadRequest, CALM, sentence, type StoreTrouble, type Trouble } from './trouble.js';
+import { Truth } from './truth.js';
+
+export interface WorldOptions {
+  seed: number;
+  clock: Clock;
+  storeCount: number;
+  /** All stores together. */
+  ordersPerSecond: number;
+  secret: string;
+  /** What an unrotated app still signed with. */
+  oldSecret: string;
+  accessToken: string;
+  /** Base URL of the service under test. */
+  serviceUrl: string;
+  apiVersion: string;
+  /** How many times faster than real Shopify's retry clock runs. */
+  timeScale: number;
+  removal: RemovalReading;
+  /** Orders remembered whole; older ones live on as counts. */
+  ordersMax: number;
+  destinations: readonly Destination[];
+}
+
+/** One store with all that belongs to it. */
+export interface Shop extends AdminShop {
+  /** The opaque key of its callback address; `null` = not told yet. */
+  key: string | null;
+  trouble: StoreTrouble;
+  stats: ShopStats;
+  /** A part of the world's rate; they need not sum to 1. */
+  weight: number;
+}
+
+export interface ShopStats {
+  sold: number;
+  /** First attempts. */
+  sent: number;
+  answered: number;
+  /** Attempts after the first, the repeats of trouble not among them. */
+  retried: number;
+  failed: number;
+  dropped: number;
+  unheard: number;
+  answerMs: Latencies;
+}
+
+export interface LogEntry {
+  atMs: number;
+  text: string;
+}
+
+const WEIGHTS = [5, 3, 2] as const;
+const LOG_KEPT = 200;
+const SALES_AT_ONCE = 200; // a late timer catches up by at most this many, so a stalled process does not stall again
+const IDLE_MS = 250;
+const CONCURRENCY = 64;
+
+/** The world outside: stores that sell whether or not anybody listens, and the truth about every order. */
+export class World {
+  readonly shops = new Map<string, Shop>();
+  readonly subscriptions: Subscriptions;
+  readonly sender: WebhookSender;
+  readonly admin: AdminApi;
+  readonly truth: Truth;
+  readonly log: LogEntry[] = [];
+  readonly startedAtMs: number;
+  ordersPerSecond: number;
+  isSelling = false;
+
+  private readonly numbers: Numbers;
+  private readonly story: Random;
+  private readonly chance: Random;
+  private nextSaleAtMs = 0;
+  private cancelSale: () => void = () => undefined;
+
+  constructor(private readonly options: WorldOptions) {
+    const { seed, clock, ordersMax } = options;
+    this.startedAtMs = clock.now();
+    this.numbers = new Numbers(seed, this.startedAtMs);
+    this.story = new Random(`${seed}:story`);
+    this.chance = new Random(`${seed}:trouble`);
+    this.ordersPerSecond = options.ordersPerSecond;
+    this.truth = new Truth(
+      ordersMax,
+      options.destinations.map(({ name }) => name),
+    );
+    this.subscriptions = new Subscriptions(this.numbers);
+    this.sender = new WebhookSender({
+      ...options,
+      numbers: this.numbers,
+      subscriptions: this.subscriptions,
+      concurrency: CONCURRENCY,
+      onAttempt: (delivery, answer, isOk) => {
+        const stats = this.shops.get(delivery.domain)?.stats;
+        if (stats === undefined) return;
+        if (answer.outcome === 'answered') stats.answerMs.add(answer.tookMs);
+        if (delivery.attempts > 1) stats.retried++;
+        if (isOk) stats.answered++;
+        else stats.failed++;
+        if (isOk) this.truth.count('answered', delivery.orderId);
+      },
+    });
+    stores(options.storeCount, seed, options.accessToken).forEach((store, index) => {
+      this.shops.set(store.domain, this.shop(store, WEIGHTS[index % WEIGHTS.length] ?? 1));
+    });
+    this.admin = new AdminApi(this.shops, this.subscriptions, clock, options.apiVersion);
+  }
+
+  get nowMs(): number {
+    return this.options.clock.now();
+  }
+
+  get destinations(): readonly Destination[] {
+    return this.options.destinations;
+  }
+
+  /**
+   * Opens the stores.
+   *
+   * @param keys callback key by domain; their subscriptions are made where they are not there yet
+   */
+  start(keys: Readonly<Record<string, string>>): void {
+    for (const [domain, key] of Object.entries(keys)) {
+      const shop = this.shopOf(domain);
+      shop.key = key;
+      this.subscribe(shop);
+    }
+    if (this.isSelling) return;
+    this.isSelling = true;
+    this.nextSaleAtMs = this.nowMs;
+    this.say('The stores are open');
+    this.sellOn();
+  }
+
+  /** Closes the stores. What was sold goes on: payments, refunds and retries still happen. */
+  stopSelling(): void {
+    if (this.isSelling) this.say('The stores are closed');
+    this.isSelling = false;
+    this.cancelSale();
+  }
+
+  stop(): void {
+    this.stopSelling();
+    this.sender.stop();
+  }
+
+  /**
+   * Sells one order at once.
+   *
+   * @param wish `quiet`: no checkout before it and nothing after it but its payment
+   * @throws BadRequest when there is no such store
+   */
+  sellOne(domain: string, wish: Wish & { quiet?: boolean } = {}): { orderId: string; name: string } {
+    const shop = this.shopOf(domain);
+    const decided = shop.till.decide(this.nowMs, wish);
+    const isQuiet = wish.quiet === true;
+    const sale = isQuiet
+      ? { ...decided, checkoutMs: null, steps: decided.steps.filter(({ step }) => step === 'pay') }
+      : decided;
+    this.sell(shop, sale);
+    return { orderId: String(sale.numbers.id), name: `#${sale.numbers.number}` };
+  }
+
+  /** Lets something happen to an order now. @returns false when its state does not allow it or nobody knows it */
+  step(domain: string, orderId: number, step: Step): boolean {
+    const shop = this.shopOf(domain);
+    return this.take(shop, orderId, step, this.chance.fork(`${orderId}:${step}`));
+  }
+
+  make(trouble: Trouble): void {
+    const { destinations } = this.options;
+    if ('store' in trouble) {
+      for (const shop of this.shopsOf(trouble.store)) this.troubleShop(shop, trouble);
+    }
+    if (trouble.kind === 'admin') this.admin.trouble = trouble.mode;
+    if (trouble.kind === 'rate') this.ordersPerSecond = trouble.ordersPerSecond;
+    if (trouble.kind === 'destination') {
+      const meant = destinations.filter(({ name }) => trouble.destination === null || name === trouble.destination);
+      if (meant.length === 0) throw new BadRequest(`no destination ${trouble.destination ?? ''}`);
+      for (const destination of meant) destination.mode = trouble.mode;
+    }
+    if (trouble.kind === 'calm') this.calm();
+    // A new rate counts at once, not after a gap drawn from the old one.
+    if (this.isSelling && (trouble.kind === 'rate' || trouble.kind === 'flood' || trouble.kind === 'calm')) {
+      this.cancelSale();
+      this.nextSaleAtMs = this.nowMs;
+      this.sellOn();
+    }
+    this.say(sentence(trouble));
+  }
+
+  private troubleShop(shop: Shop, trouble: Extract<Trouble, { store: string | null }>): void {
+    switch (trouble.kind) {
+      case 'delay':
+        shop.trouble.delay = trouble.seconds;
+        break;
+      case 'flood':
+        shop.trouble.flood = trouble.factor;
+        break;
+      case 'old-secret':
+        shop.trouble.oldSecretUntilMs = trouble.seconds === 0 ? 0 : this.nowMs + trouble.seconds * 1_000;
+        break;
+      case 'remove-subscription':
+        this.unsubscribe(shop, trouble.topic);
+        break;
+      case 'uninstall':
+        this.announce(shop, 'app/uninstalled', shopBody(shop.store), this.numbers.uuid(), null);
+        this.unsubscribe(shop, null);
+        break;
+      default:
+        shop.trouble[trouble.kind] = trouble.share;
+    }
+  }
+
+  /** Reads what the destinations received since the last call into the truth. */
+  readArrivals(): void {
+    for (const destination of this.destinations) {
+      for (const orderId of destination.takePurchases())
+        this.truth.arrive(Number(orderId), destination.name, this.nowMs);
+    }
+  }
+
+  private shop(store: StoreProfile, weight: number): Shop {
+    const { seed, ordersMax, storeCount } = this.options;
+    return {
+      store,
+      weight,
+      till: new Till(store, seed, this.numbers),
+      book: new OrderBook(Math.ceil(ordersMax / storeCount)),
+      key: null,
+      trouble: { ...CALM },
+      stats: {
+        sold: 0,
+        sent: 0,
+        answered: 0,
+        retried: 0,
+        failed: 0,
+        dropped: 0,
+        unheard: 0,
+        answerMs: new Latencies(),
+      },
+    };
+  }
+
+  private shopOf(domain: string): Shop {
+    const shop = this.shops.get(domain);
+    if (shop === undefined) throw new BadRequest(`no store ${domain}; there are ${[...this.shops.keys()].join(', ')}`);
+    return shop;
+  }
+
+  private shopsOf(domain: string | null): Shop[] {
+    return domain === null ? [...this.shops.values()] : [this.shopOf(domain)];
+  }
+
+  private subscribe(shop: Shop): void {
+    if (shop.key === null) return;
+    const uri = `${this.options.serviceUrl}/webhooks/shopify/${shop.key}`;
+    const { domain } = shop.store;
+    for (const topic of TOPICS) this.subscriptions.add({ domain, topic, uri, owner: 'shop', name: null }, this.nowMs);
+  }
+
+  private unsubscribe(shop: Shop, topic: string | null): void {
+    for (const subscription of this.subscriptions.of(shop.store.domain)) {
+      const isMeant = subscription.owner === 'shop' && (topic === null || subscription.topic === topic);
+      if (isMeant) this.subscriptions.remove(subscription.id, 'by hand', this.nowMs);
+    }
+  }
+
+  private calm(): void {
+    for (const shop of this.shops.values()) {
+      shop.trouble = { ...CALM };
+      this.subscribe(shop);
+    }
+    for (const destination of this.destinations) destination.mode = 'calm';
+    this.admin.trouble = 'none';
+    this.ordersPerSecond = this.options.ordersPerSecond;
+  }
+
+  private sellOn(): void {
+    const nowMs = this.nowMs;
+    for (let sold = 0; this.nextSaleAtMs <= nowMs && sold < SALES_AT_ONCE; sold++) {
+      const weighted = [...this.shops.values()].map((shop) => [shop, shop.weight * shop.trouble.flood] as const);
+      const weight = weighted.reduce((sum, [, one]) => sum + one, 0);
+      const calmWeight = weighted.reduce((sum, [shop]) => sum + shop.weight, 0);
+      const perSecond = (this.ordersPerSecond * weight) / calmWeight;
+      if (perSecond <= 0) {
+        this.nextSaleAtMs = nowMs + IDLE_MS;
+        break;
+      }
+      const shop = this.story.pickWeighted(weighted);
+      this.sell(shop, shop.till.decide(nowMs));
+      this.nextSaleAtMs += this.story.gap(1_000 / perSecond);
+    }
+    this.nextSaleAtMs = Math.max(this.nextSaleAtMs, nowMs - IDLE_MS);
+    this.cancelSale = this.options.clock.after(Math.max(1, this.nextSaleAtMs - nowMs), () => {
+      this.sellOn();
+    });
+  }
+
+  private sell(shop: Shop, sale: Sale): void {
+    const { clock } = this.options;
+    const { customer } = sale.basket;
+    if (sale.isNewCustomer && customer !== null) {
+      this.announce(shop, 'customers/create', customerBody(customer, shop.store), this.numbers.uuid(), null);
+    }
+    if (sale.checkoutMs === null) {
+      this.place(shop, sale);
+      return;
+    }
+    this.announce(
+      shop,
+      'checkouts/create',
+      checkoutBody(shop.store, sale.basket, this.nowMs),
+      this.numbers.uuid(),
+      null,
+    );
+    clock.after(sale.checkoutMs, () => {
+      this.place(shop, sale);
+    });
+  }
+
+  private place(shop: Shop, sale: Sale): void {
+    const order = shop.till.place(sale, this.nowMs);
+    if (sale.paidAtOnce) payAtOnce(order);
+    shop.book.put(order);
+    shop.stats.sold++;
+    this.truth.sell({ id: order.id, domain: shop.store.domain, name: order.name, soldAtMs: this.nowMs });
+    this.noteDue(order);
+    const eventId = this.numbers.uuid();
+    this.announce(shop, 'orders/create', order, eventId, order.id);
+    if (sale.paidAtOnce) this.announce(shop, 'orders/paid', order, eventId, order.id);
+    for (const { afterMs, step } of sale.steps) {
+      this.options.clock.after(afterMs, () => this.take(shop, order.id, step, sale.random));
+    }
+  }
+
+  private take(shop: Shop, orderId: number, step: Step, random: Random): boolean {
+    const before = shop.book.get(orderId);
+    const happened = before && happen(before, step, shop.store, this.nowMs, this.numbers, random);
+    if (!happened) return false;
+    shop.book.put(happened.order);
+    this.noteDue(happened.order);
+    const eventId = this.numbers.uuid();
+    for (const { topic, body } of happened.announcements) this.announce(shop, topic, body, eventId, orderId);
+    return true;
+  }
+
+  /** A purchase is due once it is paid for (a free order is when placed); a test order never is. */
+  private noteDue(order: OrderBody): void {
+    if (order.financial_status === 'paid' && !order.test) this.truth.becomeDue(order.id, this.nowMs);
+  }
+
+  private announce(shop: Shop, topic: Topic, body: object, eventId: string, orderId: number | null): void {
+    const { trouble, stats } = shop;
+    const { clock, oldSecret } = this.options;
+    if (this.chance.chance(trouble.drop)) {
+      stats.dropped++;
+      this.truth.count('dropped', orderId);
+      return;
+    }
+    const isOversize = topic.startsWith('orders/') && this.chance.chance(trouble.oversize);
+    const isOldSecret = trouble.oldSecretUntilMs > clock.now();
+    const announcement = {
+      domain: shop.store.domain,
+      topic,
+      body: Buffer.from(JSON.stringify(isOversize ? { id: orderId } : body)),
+      eventId,
+      triggeredAtMs: clock.now(),
+      orderId,
+      ...(isOldSecret && { secret: oldSecret }),
+    };
+    const heldBackMs = this.chance.chance(trouble.reorder) ? this.chance.between(1_000, 8_000) : 0;
+    const delayMs = trouble.delay * 1_000 + heldBackMs;
+    const deliveries = this.sender.announce(announcement, delayMs);
+    stats.sent += deliveries.length;
+    if (deliveries.length === 0) {
+      stats.unheard++;
+      this.truth.count('unheard', orderId);
+      return;
+    }
+    this.truth.count('sent', orderId);
+    for (const delivery of deliveries) {
+      if (this.chance.chance(trouble.duplicate)) this.sender.repeat(delivery, delayMs + this.chance.between(50, 3_000));
+    }
+    if (this.chance.chance(trouble.repeat))
+      this.sender.announce(announcement, delayMs + this.chance.between(50, 3_000));
+  }
+
+  private say(text: string): void {
+    this.log.unshift({ atMs: this.nowMs, text });
+    if (this.log.length > LOG_KEPT) this.log.pop();
+  }
+}
