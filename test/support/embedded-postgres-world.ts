@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,6 +12,9 @@ import { stopServer } from './stop-server.js';
 
 export const IS_ROOT = process.getuid?.() === 0;
 export const NOBODY = 65_534;
+/** Whether the user nobody can run this checkout's programs; below /root, or any other private home, it cannot. */
+export const NOBODY_REACHES_US =
+  IS_ROOT && spawnSync(process.execPath, ['--version'], { uid: NOBODY, gid: NOBODY, cwd: '/' }).status === 0;
 
 export interface ServiceSays {
   pid: number;
