@@ -215,7 +215,7 @@ function readyKey(url: string, table: string): string {
 function secretsOf(url: string): string[] {
   if (!URL.canParse(url)) return [url];
   const { password } = new URL(url);
-  return [password, decodeURIComponent(password)];
+  return [password, new URLSearchParams(`password=${password.replaceAll('+', '%2B')}`).get('password') ?? ''];
 }
 
 /**
