@@ -8,7 +8,7 @@ import type { Logger } from './log.js';
 import { chooseAccount, fileOwner } from './postgres-account.js';
 import { locatePostgres } from './postgres-binaries.js';
 import { prepareCluster } from './postgres-cluster.js';
-import { connectionUrl, socketDirectory } from './postgres-settings.js';
+import { connectionUrl, removeSocketDirectory, socketDirectory } from './postgres-settings.js';
 import { NotYet, Postmaster, type PostmasterPlan } from './postmaster.js';
 import { ServiceLock } from './service-lock.js';
 
@@ -129,7 +129,10 @@ export class EmbeddedPostgres extends EventEmitter<EmbeddedPostgresEvents> {
   async stop(options: { leaveRunning?: boolean } = {}): Promise<void> {
     this.stopping = true;
     await this.restarting;
-    if (options.leaveRunning !== true) await this.postmaster.stop();
+    if (options.leaveRunning !== true) {
+      await this.postmaster.stop();
+      removeSocketDirectory(this.plan.cluster, this.plan.socketDir);
+    }
     this.ownLock?.release();
   }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chownSync, lstatSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { chownSync, lstatSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -81,4 +81,14 @@ export function socketDirectory(cluster: string, owner: number | null): string {
   const fresh = mkdtempSync(join(base, 'plumbline-'));
   if (owner !== null) chownSync(fresh, owner, owner);
   return fresh;
+}
+
+/** Tidies up after a server that has stopped. One that holds something still, or is gone, stays as it is. */
+export function removeSocketDirectory(cluster: string, socketDir: string): void {
+  if (socketDir === cluster) return;
+  try {
+    rmdirSync(socketDir);
+  } catch {
+    // An empty private directory left in the temporary directory hurts nobody; failing to stop would.
+  }
 }

@@ -88,6 +88,7 @@ describe('what it is', () => {
     expect(statSync(socketDir).mode & 0o777).toBe(0o700);
     expect(await ask(server.url('postgres'), 'select 1 as one')).toEqual([{ one: 1 }]);
     await server.stop();
+    expect(existsSync(socketDir)).toBe(false);
   });
 
   test('lives in a directory with blanks, commas and quotes in its name', async () => {
