@@ -1,0 +1,58 @@
+import { Inject, Module, type DynamicModule, type OnModuleInit, type Type } from '@nestjs/common';
+import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
+import type { FastifyInstance } from 'fastify';
+import { ApiTokens } from '../kernel/auth.js';
+import { DeadLettersController } from './dead-letters.http.js';
+import { CONSOLE_DEPS, type ConsoleDeps } from './deps.js';
+import { DestinationsController } from './destinations.http.js';
+import { endpointsOf } from './endpoint.js';
+import { FailedAttempts } from './failed-attempts.js';
+import { HealthController } from './health.http.js';
+import { openApiOf } from './openapi.js';
+import { OPENAPI, OpenApiController } from './openapi.http.js';
+import { OrdersController } from './orders.http.js';
+import { ProblemFilter } from './problem.filter.js';
+import { addSecurityHeaders } from './security-headers.js';
+import { ShopsController } from './shops.http.js';
+import { StartPageController } from './start-page.http.js';
+import { TokensController } from './tokens.http.js';
+import { WebhooksController } from './webhooks.http.js';
+
+/** Most bytes of a body the API takes; give it to the FastifyAdapter as `bodyLimit`. */
+export const API_BODY_BYTES_MAX = 1_048_576;
+
+/** Controllers whose endpoints make up the route table. */
+export const API_CONTROLLERS: readonly Type[] = [
+  HealthController,
+  ShopsController,
+  DestinationsController,
+  OrdersController,
+  DeadLettersController,
+  WebhooksController,
+  TokensController,
+  OpenApiController,
+];
+
+@Module({})
+export class ConsoleModule implements OnModuleInit {
+  constructor(@Inject(HttpAdapterHost) private readonly host: HttpAdapterHost) {}
+
+  onModuleInit(): void {
+    addSecurityHeaders(this.host.httpAdapter.getInstance<FastifyInstance>());
+  }
+}
+
+/** The HTTP API, the health endpoints and the start page. Runs on Fastify only. */
+export function consoleModule(deps: ConsoleDeps): DynamicModule {
+  return {
+    module: ConsoleModule,
+    controllers: [...API_CONTROLLERS, StartPageController],
+    providers: [
+      { provide: CONSOLE_DEPS, useValue: deps },
+      { provide: ApiTokens, useValue: deps.tokens },
+      { provide: FailedAttempts, useFactory: () => new FailedAttempts(deps.clock) },
+      { provide: OPENAPI, useFactory: () => openApiOf(endpointsOf(API_CONTROLLERS), deps.version) },
+      { provide: APP_FILTER, useFactory: () => new ProblemFilter(deps.log) },
+    ],
+  };
+}

@@ -1,0 +1,145 @@
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Module } from '@nestjs/common';
+import { Writable } from 'node:stream';
+import type { DataSource } from 'typeorm';
+import { ApiTokens, TOKEN_ROLES, type TokenRole } from '../../src/kernel/auth.js';
+import { ManualClock } from '../../src/kernel/clock.js';
+import { Database } from '../../src/kernel/database.js';
+import { createDataSource } from '../../src/kernel/data-source.js';
+import type { HealthReport } from '../../src/kernel/health.js';
+import { createLogger, silentLogger } from '../../src/kernel/log.js';
+import { systemIds } from '../../src/kernel/random.js';
+import { SecretBox } from '../../src/kernel/secrets.js';
+import { API_BODY_BYTES_MAX, consoleModule } from '../../src/console/console.module.js';
+import type { StartFacts } from '../../src/console/deps.js';
+import type { DestinationKind, ReplayReport, ReplayRequest } from '../../src/pipeline/contract.js';
+import { PipelineQueries } from '../../src/pipeline/queries.js';
+import { Registry, REGISTRY_ENTITIES } from '../../src/pipeline/registry/registry.js';
+import { testDatabase, type TestDatabase } from '../support/test-database.js';
+
+const SECRET_KEYS: [DestinationKind, string[]][] = [
+  ['ga4', ['apiSecret']],
+  ['segment', ['writeKey']],
+  ['postgres', ['url']],
+  ['webhook', ['secret']],
+];
+
+export const NOON_MS = Date.UTC(2026, 10, 23, 12);
+
+/** The console on a database of its own, with what the wiring would give it. */
+export class ConsoleApp {
+  readonly clock = new ManualClock(NOON_MS);
+  readonly secrets = new SecretBox([Buffer.alloc(32, 3)]);
+  readonly tokens: ApiTokens;
+  readonly registry: Registry;
+  readonly queries: PipelineQueries;
+  readonly byRole = new Map<TokenRole, string>();
+  /** Everything that was logged. */
+  log = '';
+  health: HealthReport[] = [{ name: 'database', state: 'ok', ageMs: 40, detail: null }];
+  ready = true;
+  start: StartFacts = {
+    metricsUrl: 'http://127.0.0.1:9464/metrics',
+    sandboxUrl: null,
+    adminTokenPath: '/data/admin-token',
+    database: 'embedded',
+    durability: [{ name: 'fsync', value: 'on', durable: true }],
+  };
+  readonly replays: ReplayRequest[] = [];
+  replayReport: ReplayReport = { matched: 0, replayed: 0, items: [] };
+
+  private constructor(
+    readonly db: TestDatabase,
+    private readonly source: DataSource,
+  ) {
+    this.tokens = new ApiTokens(db.database, this.clock, systemIds);
+    this.registry = new Registry({
+      source,
+      secrets: this.secrets,
+      clock: this.clock,
+      ids: systemIds,
+      log: this.logger(),
+      adapters: new Map(SECRET_KEYS.map(([kind, secretKeys]) => [kind, { secretKeys, checkSettings: () => [] }])),
+    });
+    this.queries = new PipelineQueries(db.database, this.secrets, this.clock);
+  }
+
+  app!: NestFastifyApplication;
+  /** `GET /livez`: every route the server has. */
+  readonly routes: string[] = [];
+
+  /** @param options.databaseAway nothing answers where the database should be */
+  static async open(options: { databaseAway?: boolean } = {}): Promise<ConsoleApp> {
+    const db = options.databaseAway ? nowhere() : await testDatabase();
+    const source = createDataSource(db.url, REGISTRY_ENTITIES);
+    const self = new ConsoleApp(db, source);
+    if (!options.databaseAway) {
+      await db.database.query('create table pipeline.webhook_any partition of pipeline.webhook default');
+      await db.database.query('create table pipeline.inbox_segment_any partition of pipeline.inbox_segment default');
+      await source.initialize();
+      for (const role of TOKEN_ROLES) {
+        self.byRole.set(role, (await self.tokens.create(`the-${role}`, role, 'test')).token);
+      }
+      await self.registry.refresh();
+    }
+    const module = consoleModule({
+      version: '9.9.9',
+      clock: self.clock,
+      log: self.logger(),
+      database: db.database,
+      tokens: self.tokens,
+      registry: self.registry.desk,
+      pipeline: self.queries,
+      replay: {
+        replay: (request) => {
+          self.replays.push(request);
+          return Promise.resolve(self.replayReport);
+        },
+      },
+      health: [{ name: 'all', read: () => self.health[0] as HealthReport }],
+      ready: () => ({ ready: self.ready, reason: self.ready ? null : 'starting' }),
+      start: () => self.start,
+    });
+    class Root {}
+    Module({ imports: [module] })(Root);
+    const adapter = new FastifyAdapter({ bodyLimit: API_BODY_BYTES_MAX });
+    adapter.getInstance().addHook('onRoute', ({ method, path }) => {
+      for (const each of [method].flat()) if (each !== 'HEAD') self.routes.push(`${each} ${path}`);
+    });
+    self.app = await NestFactory.create<NestFastifyApplication>(Root, adapter, { logger: false });
+    await self.app.listen(0, '127.0.0.1');
+    return self;
+  }
+
+  get url(): string {
+    const address = this.app.getHttpServer().address();
+    return typeof address === 'object' && address ? `http://127.0.0.1:${address.port}` : '';
+  }
+
+  token(role: TokenRole): string {
+    return this.byRole.get(role) ?? '';
+  }
+
+  async close(): Promise<void> {
+    await this.app.close();
+    if (this.source.isInitialized) await this.source.destroy();
+  }
+
+  private logger() {
+    const sink = new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        this.log += chunk.toString();
+        done();
+      },
+    });
+    return createLogger('debug', sink);
+  }
+}
+
+function nowhere(): TestDatabase {
+  // Port 1 belongs to nobody.
+  const url = 'postgres://nobody@127.0.0.1:1/nothing';
+  const database = new Database({ url, log: silentLogger });
+  return { url, database, drop: () => database.end() };
+}
