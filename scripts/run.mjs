@@ -85,21 +85,21 @@ function onPath(name) {
 async function verify() {
   await setUp({ build: false });
   const node = pinnedNode();
-  const module = (path) => join(ROOT, 'node_modules', path);
+  const program = (name) => join(ROOT, 'node_modules/.bin', name);
   const steps = [
-    ['format', [module('prettier/bin/prettier.cjs'), '--check', '--log-level=warn', '.']],
-    ['types', [module('typescript/bin/tsc'), '-p', 'tsconfig.json', '--noEmit']],
-    ['lint', [module('eslint/bin/eslint.js'), '.']],
+    ['format', [program('prettier'), '--check', '--log-level=warn', '.']],
+    ['types', [program('tsc'), '-p', 'tsconfig.json', '--noEmit']],
+    ['lint', [program('eslint'), '.']],
     [
       'boundaries',
       [
-        module('dependency-cruiser/bin/dependency-cruise.mjs'),
+        program('depcruise'),
         ...['src', 'sandbox', 'bench', 'test'].filter((directory) => existsSync(join(ROOT, directory))),
         ...['--config', '.dependency-cruiser.cjs', '--output-type', 'err-long'],
       ],
     ],
     ['lockfile', [join(ROOT, 'scripts/check-lock.mjs')]],
-    ['docs agree, and tests without a database', [module('vitest/vitest.mjs'), 'run', '--project', 'unit']],
+    ['docs agree, and tests without a database', [program('vitest'), 'run', '--project', 'unit']],
   ];
   for (const [name, stepArgs] of steps) {
     const startMs = performance.now();
