@@ -53,6 +53,8 @@ const LOCK_DEAD_WRITERS = `
 const CLOSE_STREAMS = `
   update pipeline.inbox_stream stream set closed_at = $2 where id = any ($1) and not ${UNREAD}`;
 
+const FORGET_STREAMS = `delete from pipeline.inbox_stream where closed_at < $1`;
+
 const BACKLOG = `
   select coalesce(sum(segment.entries), 0)::text as entries, min(segment.appended_at) as oldest
     from pipeline.inbox_stream stream
@@ -223,6 +225,12 @@ export class InboxReader {
     return closed.rowCount ?? 0;
   }
 
+  /** Forgets streams that were closed before the retention of their segments. @returns how many */
+  async forgetClosed(database: Queryable, closedBefore: Date): Promise<number> {
+    const forgotten = await database.query(FORGET_STREAMS, [closedBefore]);
+    return forgotten.rowCount ?? 0;
+  }
+
   private async closeNowAndThen(client: Queryable): Promise<void> {
     const nowMs = this.elapsedMs();
     if (nowMs < this.nextCloseMs) return;
@@ -242,14 +250,10 @@ export class InboxReader {
     const blocked = new Map<number, SegmentUnreadable>();
     for (const row of rows) {
       if (blocked.has(row.stream_id)) continue; // what lies behind an unreadable segment waits with it
-      const next = expected.get(row.stream_id);
-      invariant(next === BigInt(row.seq), 'a segment of the inbox is gone before it was read', {
-        stream: row.stream_id,
-        expected: String(next),
-        found: row.seq,
-      });
-      expected.set(row.stream_id, next + 1n);
+      const next = expected.get(row.stream_id) ?? 0n;
       try {
+        invariant(next === BigInt(row.seq), `segment ${next} is gone before it was read`, { stream: row.stream_id });
+        expected.set(row.stream_id, next + 1n);
         const segment = this.openRow(row);
         const pointer = { segmentDay: row.day, streamId: row.stream_id, segmentSeq: row.seq };
         for (let entry = 0; entry < segment.count; entry++) {

@@ -94,6 +94,8 @@ export class InboxWriter {
   private watch: NodeJS.Timeout | null = null;
   private idle: (() => void)[] = [];
   private closed = false;
+  private unloggedRefusals = 0;
+  private refusalLoggedMs = -Infinity;
 
   constructor(private readonly options: InboxWriterOptions) {
     this.windowMs = options.windowMs ?? 2;
@@ -156,11 +158,17 @@ export class InboxWriter {
     return this.queue.length >= this.entriesMax || this.queueBytes >= this.bytesMax;
   }
 
+  /**
+   * When to flush what waits. At once, when a batch is full or the eldest has waited long enough; at the end of this
+   * turn of the event loop, when no commit is under way that company could be gathered meanwhile; else when the
+   * window is over. So a lone webhook waits for nobody, and a crowd shares its commits.
+   */
   private schedule(): void {
-    if (this.batchIsFull) {
+    const eldest = this.queue[0];
+    if (!eldest) return;
+    if (this.batchIsFull || this.elapsedMs() - eldest.sinceMs >= this.windowMs) {
       this.flush();
     } else if (this.slots.every((slot) => slot.state !== 'busy')) {
-      // Nothing is under way: waiting would only add latency. What arrives in this turn of the event loop goes along.
       this.immediate ??= setImmediate(() => this.flush());
     } else {
       this.windowTimer ??= setTimeout(() => this.flush(), this.windowMs);
@@ -198,23 +206,17 @@ export class InboxWriter {
 
   private async commit(slot: StreamSlot, batch: Waiter[]): Promise<void> {
     const startedMs = this.elapsedMs();
-    try {
-      const bytes = await slot.append(batch.map((waiter) => waiter.entry));
-      this.settle(batch, bytes, startedMs, IN_DATABASE);
-    } catch (error) {
-      await this.spill(batch, error);
-    }
-    if (this.queue.length > 0) this.flush();
+    const outcome = await slot.append(batch.map((waiter) => waiter.entry)).catch(failure);
+    if (typeof outcome === 'number') this.settle(batch, outcome, startedMs, IN_DATABASE);
+    else await this.spill(batch, outcome.failure);
+    this.schedule();
   }
 
   private async spill(batch: Waiter[], cause: unknown): Promise<void> {
     const startedMs = this.elapsedMs();
-    try {
-      const bytes = await this.options.journal.append(batch.map((waiter) => waiter.entry));
-      this.settle(batch, bytes, startedMs, IN_JOURNAL);
-    } catch (error) {
-      this.refuse(batch, cause, error);
-    }
+    const outcome = await this.options.journal.append(batch.map((waiter) => waiter.entry)).catch(failure);
+    if (typeof outcome === 'number') this.settle(batch, outcome, startedMs, IN_JOURNAL);
+    else this.refuse(batch, cause, outcome.failure);
   }
 
   private settle(batch: Waiter[], bytes: number, startedMs: number, where: { durable: Durable }): void {
@@ -226,9 +228,19 @@ export class InboxWriter {
   private refuse(batch: Waiter[], databaseError: unknown, journalError: unknown): void {
     const down = databaseError ?? this.health().lastError ?? 'no stream';
     const reason = `neither the database (${messageOf(down)}) nor the journal (${messageOf(journalError)}) took it`;
-    this.options.log.error({ err: journalError, webhooks: batch.length }, reason);
+    this.logRefusal(batch.length, journalError, reason);
     this.release(batch);
     for (const waiter of batch) waiter.reject(new IntakeRefused(reason, { cause: journalError }));
+  }
+
+  // Every batch of a flood is refused; a line a second tells as much.
+  private logRefusal(webhooks: number, journalError: unknown, reason: string): void {
+    this.unloggedRefusals += webhooks;
+    const nowMs = this.elapsedMs();
+    if (nowMs - this.refusalLoggedMs < 1_000) return;
+    this.options.log.error({ err: journalError, webhooks: this.unloggedRefusals }, reason);
+    this.refusalLoggedMs = nowMs;
+    this.unloggedRefusals = 0;
   }
 
   private release(batch: Waiter[]): void {
@@ -243,4 +255,8 @@ export class InboxWriter {
     if (!eldest || this.elapsedMs() - eldest.sinceMs < SPILL_AFTER_MS) return;
     while (this.queue.length > 0) void this.spill(this.take(), new Error('every stream is stuck'));
   }
+}
+
+function failure(error: unknown): { failure: unknown } {
+  return { failure: error };
 }

@@ -40,7 +40,6 @@ export class StreamSlot {
       if (stream.lost) return; // lost between its opening and now: `onLost` has seen to it
       this.stream = stream;
       if (this.failures > 0) this.options.log.info({ stream: stream.id }, 'inbox stream is back');
-      this.failures = 0;
       this.lastError = null;
       this.options.onReady();
     } catch (error) {
@@ -53,7 +52,10 @@ export class StreamSlot {
     if (!this.stream) throw new Error('the slot has no stream');
     this.inFlight = true;
     try {
-      return (await this.stream.append(entries)) ?? 0;
+      const bytes = await this.stream.append(entries);
+      // Only now: a database that lets streams be opened but takes no segments must not be tried ever faster.
+      this.failures = 0;
+      return bytes ?? 0;
     } finally {
       this.inFlight = false;
     }

@@ -216,6 +216,25 @@ describe('the inbox', () => {
     expect(from.unreadable()).toHaveLength(1);
   });
 
+  it('says so when a segment is gone before it was read, and lets the other streams go on', async () => {
+    const [bad, good] = [await stream(), await stream()];
+    for (const id of ['w1', 'w2']) await bad.append([entryOf(id)]);
+    await db.database.query('delete from pipeline.inbox_segment where stream_id = $1 and seq = 1', [bad.id]);
+    await good.append([entryOf('g1')]);
+    const from = reader();
+    expect(idsOf(await read(from))).toEqual(['g1']);
+    await expect(read(from)).rejects.toThrow(/segment 1 is gone before it was read/);
+  });
+
+  it('forgets closed streams after their time', async () => {
+    const one = await stream();
+    await one.close();
+    const from = reader();
+    await until(() => db.database.transaction((client) => from.closeFinished(client)));
+    expect(await from.forgetClosed(db.database, new Date(clock.nowMs() - 60_000))).toBe(0);
+    expect(await from.forgetClosed(db.database, new Date(clock.nowMs() + 60_000))).toBe(1);
+  });
+
   it('creates the partition of the day when it is missing', async () => {
     const one = await stream();
     await db.database.query(`drop table pipeline.inbox_segment_${dayOf(clock.now()).replaceAll('-', '')}`);
