@@ -44,7 +44,7 @@ export class Ga4Adapter implements DestinationAdapter {
   private readonly validShapes = new Set<string>();
 
   constructor(
-    private readonly http: HttpOut,
+    private readonly http: Pick<HttpOut, 'request' | 'close'>,
     private readonly clock: Clock,
     private readonly log: Logger,
   ) {}

@@ -126,12 +126,19 @@ export class PostgresAdapter implements DestinationAdapter {
     } catch (error) {
       return same(refused(error, detailOf(error)));
     }
-    let broken: Error | undefined;
-    // A connection that is cut while it is ours emits besides failing the query; unheard, that would end the process.
-    const onCut = (error: Error): void => {
-      broken = error;
+    let released = false;
+    const release = (broken?: Error): void => {
+      if (released) return;
+      released = true;
+      signal.removeEventListener('abort', onGivenUp);
+      if (broken === undefined) client.off('error', release);
+      client.release(broken);
     };
-    client.on('error', onCut);
+    // Given up means gone: a connection that hangs must not keep one of the pool's few places until its own time-out.
+    const onGivenUp = (): void => release(new Error('given up'));
+    signal.addEventListener('abort', onGivenUp, { once: true });
+    // A connection that is cut while it is ours emits besides failing the query; unheard, that would end the process.
+    client.on('error', release);
     try {
       // Once given up, nothing new is started: the queue may already be trying it again.
       if (signal.aborted) return same({ outcome: 'ambiguous', detail: 'no answer in time' });
@@ -139,20 +146,19 @@ export class PostgresAdapter implements DestinationAdapter {
       await client.query(upsert(table), upsertValues(rows, this.clock.now()));
     } catch (error) {
       if (!(error instanceof pg.DatabaseError)) {
-        broken = error instanceof Error ? error : new Error(messageOf(error));
+        release(error instanceof Error ? error : new Error(messageOf(error)));
         return same({ outcome: 'ambiguous', detail: detailOf(error) });
       }
       if (error.code === '42P01') this.ready.delete(readyKey(settings.url, table)); // dropped since: made again next time
       const outcome = refused(error, detailOf(error));
       return DATA_FAULT.test(error.code ?? '') ? { poisoned: outcome } : same(outcome);
     } finally {
-      client.off('error', onCut);
-      client.release(broken);
+      release();
     }
     return { outcomes: await this.confirm(rows, settings, table) };
   }
 
-  /** Reads the keys back on a connection that did not write them. A failed read leaves them accepted, unproved. */
+  /** Reads the keys back, after the commit and in a statement of its own. A failed read leaves them unproved. */
   private async confirm(rows: readonly Row[], settings: Settings, table: string): Promise<Outcome[]> {
     try {
       const found = await this.pool(settings.url).query<{ place: number }>(readBack(table), readBackValues(rows));

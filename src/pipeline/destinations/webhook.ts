@@ -63,7 +63,7 @@ export class WebhookAdapter implements DestinationAdapter {
   private readonly settings = new OwnSettings<Settings>(SETTINGS);
 
   constructor(
-    private readonly http: HttpOut,
+    private readonly http: Pick<HttpOut, 'request' | 'close'>,
     private readonly clock: Clock,
   ) {}
 

@@ -127,8 +127,10 @@ describe.each(Object.entries(FAR_SIDES))('%s destination', (name, open) => {
 
   it('never tells a secret, whatever goes wrong', async () => {
     const told: unknown[] = [];
+    const used = SECRETS.filter((secret) => JSON.stringify(far.destination.settings.own).includes(secret));
+    expect(used).toHaveLength(1);
     if (far.http !== null) {
-      for (const secret of SECRETS) {
+      for (const secret of used) {
         far.http.misbehave({ mode: 'status', code: 400, body: `you said ${secret}, key=${secret}` });
         told.push(await deliver(far, purchases(1)));
       }
@@ -137,14 +139,9 @@ describe.each(Object.entries(FAR_SIDES))('%s destination', (name, open) => {
     }
     await far.refuse();
     told.push(await deliver(far, purchases(1)));
-    for (const secret of SECRETS)
-      expect(JSON.stringify(told)).not.toContain(own(far).includes(secret) ? secret : '\u0000');
+    for (const secret of used) expect(JSON.stringify(told)).not.toContain(secret);
   });
 });
-
-function own(far: FarSide): string {
-  return JSON.stringify(far.destination.settings.own);
-}
 
 describe.each([
   ['segment', FAR_SIDES.segment],
