@@ -142,7 +142,6 @@ export class World {
     }
     if (this.isSelling) return;
     this.isSelling = true;
-    this.nextSaleAtMs = this.nowMs;
     this.say('The stores are open');
     this.sellOn();
   }
@@ -197,8 +196,6 @@ export class World {
     if (trouble.kind === 'calm') this.calm();
     // A new rate counts at once, not after a gap drawn from the old one.
     if (this.isSelling && (trouble.kind === 'rate' || trouble.kind === 'flood' || trouble.kind === 'calm')) {
-      this.cancelSale();
-      this.nextSaleAtMs = this.nowMs;
       this.sellOn();
     }
     this.say(sentence(trouble));
@@ -291,25 +288,47 @@ export class World {
     this.ordersPerSecond = this.options.ordersPerSecond;
   }
 
+  /** Draws the next sale anew. A Poisson stream has no memory, so this is right after any change of rate, too. */
   private sellOn(): void {
+    this.cancelSale();
+    const meanMs = this.meanGapMs();
+    this.nextSaleAtMs = this.nowMs + (meanMs === null ? IDLE_MS : this.story.gap(meanMs));
+    this.awaitSale();
+  }
+
+  private awaitSale(): void {
+    this.cancelSale = this.options.clock.after(Math.max(1, this.nextSaleAtMs - this.nowMs), () => {
+      this.sellDue();
+      this.awaitSale();
+    });
+  }
+
+  private sellDue(): void {
     const nowMs = this.nowMs;
     for (let sold = 0; this.nextSaleAtMs <= nowMs && sold < SALES_AT_ONCE; sold++) {
-      const weighted = [...this.shops.values()].map((shop) => [shop, shop.weight * shop.trouble.flood] as const);
-      const weight = weighted.reduce((sum, [, one]) => sum + one, 0);
-      const calmWeight = weighted.reduce((sum, [shop]) => sum + shop.weight, 0);
-      const perSecond = (this.ordersPerSecond * weight) / calmWeight;
-      if (perSecond <= 0) {
+      const meanMs = this.meanGapMs();
+      if (meanMs === null) {
         this.nextSaleAtMs = nowMs + IDLE_MS;
-        break;
+        return;
       }
-      const shop = this.story.pickWeighted(weighted);
+      const shop = this.story.pickWeighted(this.weighted());
       this.sell(shop, shop.till.decide(nowMs));
-      this.nextSaleAtMs += this.story.gap(1_000 / perSecond);
+      this.nextSaleAtMs += this.story.gap(meanMs);
     }
     this.nextSaleAtMs = Math.max(this.nextSaleAtMs, nowMs - IDLE_MS);
-    this.cancelSale = this.options.clock.after(Math.max(1, this.nextSaleAtMs - nowMs), () => {
-      this.sellOn();
-    });
+  }
+
+  private weighted(): (readonly [Shop, number])[] {
+    return [...this.shops.values()].map((shop) => [shop, shop.weight * shop.trouble.flood] as const);
+  }
+
+  /** @returns `null` when nobody sells */
+  private meanGapMs(): number | null {
+    const weighted = this.weighted();
+    const weight = weighted.reduce((sum, [, one]) => sum + one, 0);
+    const calmWeight = weighted.reduce((sum, [shop]) => sum + shop.weight, 0);
+    const perSecond = (this.ordersPerSecond * weight) / calmWeight;
+    return perSecond > 0 ? 1_000 / perSecond : null;
   }
 
   private sell(shop: Shop, sale: Sale): void {

@@ -22,16 +22,18 @@ h3 { font-size: 1.05rem; }
 small { font-weight: 400; font-size: 0.9rem; }
 ul { padding: 0; list-style: none; }
 a { color: inherit; }
-.skip { position: absolute; left: -99rem; }
-.skip:focus { left: 1rem; top: 0.5rem; background: var(--card); padding: 0.5rem 1rem; }
 .note { color: var(--quiet); max-width: 60rem; }
 .quiet { color: var(--quiet); font-size: 0.9rem; overflow-wrap: anywhere; }
 .bar { display: flex; flex-wrap: wrap; gap: 0.5rem 0.75rem; align-items: center; margin-top: 0.75rem; }
 .bar p { flex: 1 1 22rem; }
 .verdict { font-size: 1.15rem; font-weight: 600; padding: 0.6rem 0.9rem; margin-bottom: 0.5rem; background: var(--card);
   border-left: 4px solid var(--brass); border-radius: 4px; }
-.cards, .groups, .columns { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
-.cards, .groups { margin: 0.75rem 0; }
+.cards, .columns { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
+.cards { margin: 0.75rem 0; }
+.groups { columns: 21rem 3; column-gap: 1rem; margin: 0.75rem 0; }
+.groups form { break-inside: avoid; padding-bottom: 1rem; }
+nav ul { display: flex; flex-wrap: wrap; gap: 0 1.25rem; margin-top: 0.5rem; }
+nav a { display: inline-block; padding: 0.4rem 0; }
 article, fieldset { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; margin: 0; min-width: 0; }
 article > * + * { margin-top: 0.5rem; }
 article h3 + .quiet { margin-top: 0; }
@@ -57,7 +59,7 @@ button { cursor: pointer; font-weight: 600; }
 button:hover { border-color: var(--ink); }
 button.calm { background: var(--brass); color: var(--brass-ink); border-color: var(--brass); }
 :focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
-.presses li { display: grid; grid-template-columns: 10rem 1fr; gap: 0.25rem 0.75rem; align-items: center; padding: 0.35rem 0; }
+.presses li { display: grid; grid-template-columns: minmax(8rem, 10rem) 1fr; gap: 0.25rem 0.75rem; align-items: center; padding: 0.35rem 0; }
 .presses p { font-size: 0.9rem; color: var(--quiet); }
 @media (max-width: 30rem) { .presses li { grid-template-columns: 1fr; } .bar form, .bar button { width: 100%; } }
 `;

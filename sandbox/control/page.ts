@@ -41,8 +41,8 @@ const GROUPS: readonly Group[] = [
       { press: 'oversize 0.2', label: 'Cut 20 % to an id', effect: 'The body holds an id only and means: fetch it.' },
       {
         press: 'old-secret 60',
-        label: 'Old secret, 60 s',
-        effect: 'Signed with the secret before this one, as after a rotation.',
+        label: 'Old secret',
+        effect: 'For a minute signed with the secret before this one, as after a rotation.',
       },
     ],
   },
@@ -86,7 +86,7 @@ const GROUPS: readonly Group[] = [
     title: 'Volume',
     choice: 'store',
     presses: [
-      { press: 'flood 20', label: 'Flash sale × 20', effect: 'The store sells twenty times as fast.' },
+      { press: 'flood 20', label: 'Flash sale', effect: 'The store sells twenty times as fast.' },
       { press: 'flood 1', label: 'Usual rate', effect: 'Ends the flash sale.' },
       { press: 'flood 0', label: 'Stop selling', effect: 'Nobody buys here. Silence is then right.' },
     ],
@@ -137,7 +137,6 @@ export function page(state: State, serviceUrl: string): string {
 <script src="/page.js" defer></script>
 </head>
 <body>
-<a class="skip" href="#trouble">Skip to the trouble buttons</a>
 <header>
   <h1>Plumbline sandbox</h1>
   <p class="note">Nothing here is real: the stores, the buyers and the destinations are pretended on this machine.
@@ -148,9 +147,13 @@ export function page(state: State, serviceUrl: string): string {
     <form method="post" action="/control/stop"><button>Close the stores</button></form>
     <form method="post" action="/control/trouble"><button class="calm" name="press" value="calm">Calm: end all trouble</button></form>
   </div>
+  <nav aria-label="On this page"><ul>
+    <li><a href="#truth">The truth</a></li><li><a href="#stores">Stores</a></li>
+    <li><a href="#trouble">Make trouble</a></li><li><a href="#done">What was done</a></li>
+  </ul></nav>
 </header>
 <main>
-<section aria-labelledby="truth-title">
+<section id="truth" tabindex="-1" aria-labelledby="truth-title">
   <h2 id="truth-title">The truth</h2>
   <p class="verdict" role="status" aria-live="polite">${text('verdict')}</p>
   <p>Sold ${text('sold', 'b')} orders; ${text('due', 'b')} of them count as purchases (paid or free, no tests).</p>
@@ -158,7 +161,7 @@ export function page(state: State, serviceUrl: string): string {
   </div>
   <p class="quiet">The warehouse is a database, not HTTP: it is not watched here. Ask the service.</p>
 </section>
-<section aria-labelledby="stores-title">
+<section id="stores" tabindex="-1" aria-labelledby="stores-title">
   <h2 id="stores-title">Stores</h2>
   <div class="cards">${state.stores.map((store, index) => storeCard(store, `stores.${index}`, state, text)).join('')}
   </div>
@@ -172,7 +175,7 @@ export function page(state: State, serviceUrl: string): string {
   <div class="groups">${GROUPS.map((group, index) => groupForm(group, index, state)).join('')}
   </div>
 </section>
-<section class="columns">
+<section id="done" tabindex="-1" class="columns" aria-label="What was done">
   <div><h2>What was done</h2>${list('log', state)}</div>
   <div><h2>Subscriptions removed</h2>${list('removals', state, 'None so far.')}</div>
 </section>

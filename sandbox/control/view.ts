@@ -1,4 +1,4 @@
-import { TOPICS } from '../shopify/lifecycle.js';
+import { TOPICS, type Topic } from '../shopify/lifecycle.js';
 import { ADMIN_WORDS, MODE_WORDS, sentence, type StoreTrouble, type Trouble } from '../trouble.js';
 import type { Shop, World } from '../world.js';
 
@@ -73,7 +73,7 @@ function storeState({ store, stats, trouble, key }: Shop, world: World) {
     p99Ms: answerMs.quantile(0.99),
     trouble,
     subscriptions: subscriptions.map(({ topic, owner, failuresInRow }) => ({ topic, owner, failuresInRow })),
-    missingTopics: TOPICS.filter((topic) => !subscriptions.some((subscription) => subscription.topic === topic)),
+    missingTopics: missingTopics(store.domain, world),
   };
 }
 
@@ -85,7 +85,18 @@ function activeTrouble(world: World): string[] {
   for (const { name, mode } of world.destinations) {
     if (mode !== 'calm') found.push({ kind: 'destination', destination: name, mode });
   }
-  return found.map(sentence);
+  const gone = [...world.shops.values()]
+    .filter(({ key }) => key !== null)
+    .flatMap(({ store }) =>
+      missingTopics(store.domain, world).map(
+        (topic) => `Nothing is sent for ${topic}, it is not subscribed: ${store.domain}`,
+      ),
+    );
+  return [...found.map(sentence), ...gone];
+}
+
+function missingTopics(domain: string, world: World): Topic[] {
+  return TOPICS.filter((topic) => world.subscriptions.listening(domain, topic).length === 0);
 }
 
 function troubleOf(store: string, trouble: StoreTrouble, nowMs: number): Trouble[] {
@@ -161,11 +172,10 @@ function subscriptionWords(store: State['stores'][number]): string {
     : `${gone} of ${TOPICS.length} topics not subscribed: nothing is sent for them.`;
 }
 
-/** One sentence, and it only changes when the verdict does: it is read aloud. */
+/** One sentence without figures: it is read aloud each time it changes. */
 function verdict(state: Facts): string {
   if (state.due === 0) return state.isSelling ? 'The first orders are on their way.' : 'The stores are closed.';
   const lacking = state.destinations.filter(({ missing }) => missing > 0);
   if (lacking.length === 0) return 'Every order older than 10 seconds has arrived everywhere.';
-  const parts = lacking.map(({ name, missing }) => `${count.format(missing)} at ${name}`);
-  return `Not arrived after 10 seconds: ${parts.join(', ')}.`;
+  return `Orders older than 10 seconds have not arrived at ${lacking.map(({ name }) => name).join(', ')}.`;
 }

@@ -204,7 +204,7 @@ function future(
   if (random.chance(0.12)) steps.push({ afterMs: (paidMs ?? 0) + random.between(3_000, 20_000), step: 'edit' });
   const end = random.next();
   const laterMs = (paidMs ?? 0) + random.between(8_000, 45_000);
-  if (end < 0.03) steps.push({ afterMs: laterMs, step: 'cancel' });
+  if (end < (paidMs === null ? 0.25 : 0.03)) steps.push({ afterMs: laterMs, step: 'cancel' });
   else if (paidMs !== null && !isFree && end < 0.06) steps.push({ afterMs: laterMs, step: 'refund-part' });
   else if (paidMs !== null && !isFree && end < 0.08) steps.push({ afterMs: laterMs, step: 'refund-all' });
   return { paidAtOnce, steps: steps.sort((one, other) => one.afterMs - other.afterMs) };
