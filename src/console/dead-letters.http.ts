@@ -39,15 +39,23 @@ const payload = z.strictObject({
   body: z.string().meta({ description: 'The exact bytes Shopify sent, as text.' }),
 });
 
+export const openedLetterShape = z.strictObject({ ...deadLetter.shape, payload: payload.nullable() });
+
 const GET = {
   method: 'GET',
   path: '/api/v1/dead-letters/:id',
   summary: 'One dead letter; with its payload for responders and admins, and every such look is audited',
   role: 'viewer',
   params: z.strictObject({ id }),
-  answer: z.strictObject({ ...deadLetter.shape, payload: payload.nullable() }),
+  answer: openedLetterShape,
   problems: { 404: 'There is no such dead letter.' },
 } satisfies EndpointSpec;
+
+export const replayShape = z.strictObject({
+  matched: z.int(),
+  replayed: z.int().meta({ description: 'So far: a slow replay goes on after the answer.' }),
+  items: z.array(z.strictObject({ id, shop: z.string(), destination: z.string().nullable(), reason: z.string() })),
+});
 
 const REPLAY = {
   method: 'POST',
@@ -62,11 +70,7 @@ const REPLAY = {
       ratePerSecond: z.number('expected a number').min(0.1).max(1000).optional(),
     })
     .refine((body) => (body.ids === undefined) !== (body.query === undefined), 'give either ids or query'),
-  answer: z.strictObject({
-    matched: z.int(),
-    replayed: z.int().meta({ description: 'So far: a slow replay goes on after the answer.' }),
-    items: z.array(z.strictObject({ id, shop: z.string(), destination: z.string().nullable(), reason: z.string() })),
-  }),
+  answer: replayShape,
 } satisfies EndpointSpec;
 
 type Payload = z.output<typeof payload>;

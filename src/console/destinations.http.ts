@@ -30,7 +30,7 @@ const laneShape = z.strictObject({
   oldestQueuedAt: instantOrNull,
 });
 
-const destination = z.strictObject({
+export const destinationShape = z.strictObject({
   name: z.string(),
   kind: destinationKind,
   world,
@@ -61,7 +61,7 @@ const LIST = {
   summary: 'The destinations, with what waits for each',
   role: 'viewer',
   query: z.strictObject(paging),
-  answer: listOf(destination),
+  answer: listOf(destinationShape),
 } satisfies EndpointSpec;
 const GET = {
   method: 'GET',
@@ -69,7 +69,7 @@ const GET = {
   summary: 'One destination',
   role: 'viewer',
   params,
-  answer: destination,
+  answer: destinationShape,
   problems: NO_DESTINATION,
 } satisfies EndpointSpec;
 const CREATE = {
@@ -78,7 +78,7 @@ const CREATE = {
   summary: 'Add a destination',
   role: 'admin',
   body,
-  answer: destination,
+  answer: destinationShape,
   status: 201,
   problems: { 409: 'There is one of this name.' },
 } satisfies EndpointSpec;
@@ -89,7 +89,7 @@ const UPDATE = {
   role: 'admin',
   params,
   body,
-  answer: destination,
+  answer: destinationShape,
   problems: READ_ONLY,
 } satisfies EndpointSpec;
 const ENABLE = {
@@ -98,7 +98,7 @@ const ENABLE = {
   summary: 'Let parked events flow',
   role: 'responder',
   params,
-  answer: destination,
+  answer: destinationShape,
   problems: READ_ONLY,
 } satisfies EndpointSpec;
 const DISABLE = {
@@ -107,7 +107,7 @@ const DISABLE = {
   summary: 'Park its events; allowed for what the file declares too',
   role: 'responder',
   params,
-  answer: destination,
+  answer: destinationShape,
   problems: NO_DESTINATION,
 } satisfies EndpointSpec;
 

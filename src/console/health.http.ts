@@ -24,24 +24,26 @@ const READYZ = {
   answer: z.strictObject({ status: z.enum(['ready', 'not ready']), reason: z.string().nullable() }),
   problems: { 503: 'Not ready; the body has the same shape.' },
 } satisfies EndpointSpec;
+export const healthShape = z.strictObject({
+  status: state.meta({ description: 'The worst of all services.' }),
+  at: instant,
+  version: z.string(),
+  services: z.array(
+    z.strictObject({
+      name: z.string(),
+      state,
+      ageMs: z.number().nullable().meta({ description: 'Since it was last seen working.' }),
+      detail: z.string().nullable(),
+    }),
+  ),
+});
+
 const HEALTHZ = {
   method: 'GET',
   path: '/healthz',
   summary: 'Every internal service with its state and age; no data of a shop',
   role: 'public',
-  answer: z.strictObject({
-    status: state.meta({ description: 'The worst of all services.' }),
-    at: instant,
-    version: z.string(),
-    services: z.array(
-      z.strictObject({
-        name: z.string(),
-        state,
-        ageMs: z.number().nullable().meta({ description: 'Since it was last seen working.' }),
-        detail: z.string().nullable(),
-      }),
-    ),
-  }),
+  answer: healthShape,
   problems: { 503: 'A service is dead; the body has the same shape.' },
 } satisfies EndpointSpec;
 

@@ -25,6 +25,24 @@ const obligation = z.strictObject({
   facts: z.array(fact).meta({ description: 'Every stage, attempt and reason, oldest first.' }),
 });
 
+/** What an answer looks like. */
+export const orderShape = z.strictObject({
+  shop: z.string(),
+  orderId: z.string(),
+  obligations: z.array(obligation),
+  webhooks: z.array(
+    z.strictObject({
+      webhookId: z.string(),
+      topic: z.string(),
+      receivedAt: instant,
+      outcome: z.string(),
+      reason: z.string().nullable(),
+      repeats: z.int(),
+    }),
+  ),
+  deadLetters: z.array(deadLetter),
+});
+
 const GET = {
   method: 'GET',
   path: '/api/v1/orders/:shop/:orderId',
@@ -34,22 +52,7 @@ const GET = {
     shop: domain,
     orderId: z.string().regex(/^\d{1,20}$/, "expected Shopify's decimal order id"),
   }),
-  answer: z.strictObject({
-    shop: z.string(),
-    orderId: z.string(),
-    obligations: z.array(obligation),
-    webhooks: z.array(
-      z.strictObject({
-        webhookId: z.string(),
-        topic: z.string(),
-        receivedAt: instant,
-        outcome: z.string(),
-        reason: z.string().nullable(),
-        repeats: z.int(),
-      }),
-    ),
-    deadLetters: z.array(deadLetter),
-  }),
+  answer: orderShape,
   problems: { 404: 'Nothing is known of this order; detail says where to look.' },
 } satisfies EndpointSpec;
 

@@ -9,7 +9,7 @@ import { Problem } from './problem.js';
 import { written } from './refusal.js';
 import { domain, instant, instantOrNull, listOf, origin, pageByName, paging, world } from './shapes.js';
 
-const shop = z.strictObject({
+export const shopShape = z.strictObject({
   domain: z.string(),
   world,
   origin: origin.meta({ description: 'file = declared in the configuration file, read-only here.' }),
@@ -35,7 +35,7 @@ const LIST = {
   summary: 'The shops',
   role: 'viewer',
   query: z.strictObject(paging),
-  answer: listOf(shop),
+  answer: listOf(shopShape),
 } satisfies EndpointSpec;
 const GET = {
   method: 'GET',
@@ -43,7 +43,7 @@ const GET = {
   summary: 'One shop',
   role: 'viewer',
   params,
-  answer: shop,
+  answer: shopShape,
   problems: NO_SHOP,
 } satisfies EndpointSpec;
 const CREATE = {
@@ -52,7 +52,7 @@ const CREATE = {
   summary: 'Connect a shop',
   role: 'admin',
   body,
-  answer: shop,
+  answer: shopShape,
   status: 201,
   problems: { 409: 'It is connected already.' },
 } satisfies EndpointSpec;
@@ -63,7 +63,7 @@ const UPDATE = {
   role: 'admin',
   params,
   body,
-  answer: shop,
+  answer: shopShape,
   problems: { ...NO_SHOP, 409: 'The configuration file declares it.' },
 } satisfies EndpointSpec;
 const UNINSTALL = {
@@ -72,7 +72,7 @@ const UNINSTALL = {
   summary: 'Mark a shop as uninstalled; nothing is deleted, because the ledger refers to it',
   role: 'admin',
   params,
-  answer: shop,
+  answer: shopShape,
   problems: NO_SHOP,
 } satisfies EndpointSpec;
 

@@ -10,7 +10,7 @@ import { Problem } from './problem.js';
 import { id, idPaging, instant, instantOrNull, listOf } from './shapes.js';
 
 const role = z.enum(TOKEN_ROLES, 'expected viewer, responder or admin');
-const token = z.strictObject({
+export const tokenShape = z.strictObject({
   id,
   name: z.string(),
   role,
@@ -19,12 +19,15 @@ const token = z.strictObject({
   revokedAt: instantOrNull,
 });
 
+/** The only answer that shows a token. */
+export const newTokenShape = z.strictObject({ ...tokenShape.shape, token: z.string() });
+
 const LIST = {
   method: 'GET',
   path: '/api/v1/tokens',
   summary: 'The API tokens, without the tokens themselves',
   role: 'admin',
-  answer: listOf(token),
+  answer: listOf(tokenShape),
 } satisfies EndpointSpec;
 const CREATE = {
   method: 'POST',
@@ -35,7 +38,7 @@ const CREATE = {
     name: z.string('expected text').regex(/^[\w.@ -]{1,80}$/, 'expected 1 to 80 letters, digits, spaces or . @ _ -'),
     role,
   }),
-  answer: z.strictObject({ ...token.shape, token: z.string() }),
+  answer: newTokenShape,
   status: 201,
 } satisfies EndpointSpec;
 const REVOKE = {
@@ -44,7 +47,7 @@ const REVOKE = {
   summary: 'Revoke a token',
   role: 'admin',
   params: z.strictObject({ id }),
-  answer: token,
+  answer: tokenShape,
   problems: { 404: 'There is no such token.' },
 } satisfies EndpointSpec;
 const AUDIT = {

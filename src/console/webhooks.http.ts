@@ -8,27 +8,27 @@ import { domain, givenInstant, id, idPaging, instant, instantOrNull, listOf } fr
 
 const DAY_MS = 86_400_000;
 
+export const heldShape = z.strictObject({
+  id,
+  shop: z.string(),
+  topic: z.string(),
+  webhookId: z.string(),
+  reason: z.string(),
+  detail: z.string().nullable(),
+  receivedAt: instant,
+  heldAt: instant,
+  nextTryAt: instantOrNull.meta({ description: 'null = when what it waits for is there.' }),
+  tries: z.int(),
+  repeats: z.int(),
+});
+
 const HELD = {
   method: 'GET',
   path: '/api/v1/held',
   summary: 'Webhooks that cannot go on yet: an unknown shop, a missing token, a body that is still to be fetched',
   role: 'viewer',
   query: z.strictObject({ shop: domain.optional(), reason: z.string().max(100).optional(), ...idPaging }),
-  answer: listOf(
-    z.strictObject({
-      id,
-      shop: z.string(),
-      topic: z.string(),
-      webhookId: z.string(),
-      reason: z.string(),
-      detail: z.string().nullable(),
-      receivedAt: instant,
-      heldAt: instant,
-      nextTryAt: instantOrNull.meta({ description: 'null = when what it waits for is there.' }),
-      tries: z.int(),
-      repeats: z.int(),
-    }),
-  ),
+  answer: listOf(heldShape),
 } satisfies EndpointSpec;
 
 const OUTCOMES = {

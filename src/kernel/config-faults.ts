@@ -130,3 +130,27 @@ export function formatFaults(faults: readonly Fault[]): string {
 export function configurationInvalid(faults: readonly Fault[]): PlumblineError {
   return new PlumblineError('CONFIGURATION_INVALID', formatFaults(faults));
 }
+
+/**
+ * What `plumbline config check` prints, and the exit code it ends with.
+ *
+ * @param found the faults; none = the configuration is fine
+ * @param warnings what is accepted but not used
+ */
+export function configReport(
+  found: { faults: readonly Fault[]; warnings: readonly string[]; filePath: string | null },
+  json: boolean,
+): { text: string; exitCode: number } {
+  const { faults, warnings, filePath } = found;
+  const exitCode = faults.length > 0 ? configurationInvalid(faults).exitCode : 0;
+  if (json)
+    return {
+      text: `${JSON.stringify({ valid: exitCode === 0, file: filePath, faults, warnings }, null, 2)}\n`,
+      exitCode,
+    };
+  const verdict =
+    faults.length > 0
+      ? formatFaults(faults)
+      : `The configuration is fine (${filePath ?? 'environment only, no file'}).`;
+  return { text: [verdict, ...warnings.map((warning) => `warning: ${warning}`), ''].join('\n'), exitCode };
+}
