@@ -28,9 +28,13 @@ const READ_SEGMENTS = `
          encode(segment.body, 'base64') as body
     from unnest($1::integer[], $2::date[], $3::bigint[]) as cursor (stream_id, day, seq)
    cross join lateral (
-     select stream_id, day, seq, entries, body from pipeline.inbox_segment
-      where stream_id = cursor.stream_id and day >= cursor.day and seq > cursor.seq
-      order by day, seq limit $4
+     select * from (
+       select stream_id, day, seq, entries, body, raw_bytes, sum(raw_bytes) over (order by day, seq) as bytes_so_far
+         from pipeline.inbox_segment
+        where stream_id = cursor.stream_id and day >= cursor.day and seq > cursor.seq
+        order by day, seq limit $4
+     ) next
+      where next.bytes_so_far - next.raw_bytes < $5
    ) segment
    order by segment.stream_id, segment.day, segment.seq`;
 
@@ -115,6 +119,7 @@ export interface InboxReaderOptions {
 
 const RETRY_UNREADABLE_AFTER_MS = 10_000; // a missing key comes with a restart; until then do not read it all day
 const CLOSE_EVERY_MS = 5_000;
+const BATCH_BYTES = 16 * 1024 * 1024;
 const SEGMENTS_AT_ONCE = 16; // of up to about 1 MB each: bounds what one load holds in memory
 
 /**
@@ -137,11 +142,15 @@ export class InboxReader {
   /**
    * The next webhooks, in the caller's transaction. Streams read here are locked until it ends.
    *
-   * @param want `segments`: about how many; `streams`: at most so many, so that several readers share the work
+   * @param want `segments`: about how many; `streams`: at most so many, so that several readers share the work;
+   *   `bytes`: about so many of bodies, 16 MiB by default. Many small segments at once cost a third of few
    * @returns `entries` is empty when there is nothing to read
    * @throws SegmentUnreadable when nothing is left to read but what cannot be opened
    */
-  async readBatch(client: Queryable, want: { segments: number; streams?: number }): Promise<InboxBatch> {
+  async readBatch(
+    client: Queryable,
+    want: { segments: number; streams?: number; bytes?: number },
+  ): Promise<InboxBatch> {
     const waiting = this.stillUnreadable();
     const streams = await client.query<{ id: number; cursor_day: string; cursor_seq: string }>(PICK_STREAMS, [
       want.streams ?? 4,
@@ -153,12 +162,13 @@ export class InboxReader {
       await this.closeNowAndThen(client);
       return this.batch([], []);
     }
-    const perStream = Math.max(1, Math.ceil(want.segments / streams.rows.length));
+    const share = (amount: number): number => Math.max(1, Math.ceil(amount / streams.rows.length));
     const { rows } = await client.query<SegmentRow>(READ_SEGMENTS, [
       streams.rows.map((stream) => stream.id),
       streams.rows.map((stream) => stream.cursor_day),
       streams.rows.map((stream) => stream.cursor_seq),
-      perStream,
+      share(want.segments),
+      share(want.bytes ?? BATCH_BYTES),
     ]);
     const cursors = new Map(streams.rows.map((stream) => [stream.id, stream.cursor_seq]));
     return this.open(rows, cursors);

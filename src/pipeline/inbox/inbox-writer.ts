@@ -39,7 +39,10 @@ export interface InboxWriterOptions {
   recorder?: InboxRecorder;
   /** Connections that commit side by side. */
   streams?: number;
-  /** A webhook waits at most this long for company, milliseconds. */
+  /**
+   * A webhook waits at most this long for company, milliseconds. 1 keeps what durability adds to the median below 2 ms
+   * at half load; 2 would save 5 % of the CPU and 8 % of the WAL there, and nothing at full load.
+   */
   windowMs?: number;
   entriesMax?: number;
   bytesMax?: number;
@@ -98,7 +101,7 @@ export class InboxWriter {
   private refusalLoggedMs = -Infinity;
 
   constructor(private readonly options: InboxWriterOptions) {
-    this.windowMs = options.windowMs ?? 2;
+    this.windowMs = options.windowMs ?? 1;
     this.entriesMax = options.entriesMax ?? 100;
     this.bytesMax = options.bytesMax ?? 1024 * 1024;
     this.queueEntriesMax = options.queueEntriesMax ?? 20_000;

@@ -63,7 +63,10 @@ function reader(secrets = plain): InboxReader {
 }
 
 /** Reads one batch and moves the cursors, as the router does. */
-async function read(from: InboxReader, want = { segments: 100, streams: 100 }): Promise<InboxBatch> {
+async function read(
+  from: InboxReader,
+  want: { segments: number; streams?: number; bytes?: number } = { segments: 100, streams: 100 },
+): Promise<InboxBatch> {
   return db.database.transaction(async (client) => {
     const batch = await from.readBatch(client, want);
     await batch.commitCursor(client);
@@ -162,6 +165,14 @@ describe('the inbox', () => {
     expect(await from.backlog(db.database)).toMatchObject({ entries: 3 });
     expect(idsOf(await read(from, { segments: 9, streams: 4 }))).toEqual(['w3', 'w4', 'w5']);
     expect(await from.backlog(db.database)).toEqual({ entries: 0, oldestAppendedAt: null });
+  });
+
+  it('reads no more bytes at once than asked for, but always one segment', async () => {
+    const one = await stream();
+    for (const id of ['w1', 'w2', 'w3', 'w4']) await one.append([entryOf(id, { body: Buffer.alloc(1_000) })]);
+    const from = reader();
+    expect(idsOf(await read(from, { segments: 9, streams: 4, bytes: 1 }))).toEqual(['w1']);
+    expect(idsOf(await read(from, { segments: 9, streams: 4, bytes: 1_500 }))).toEqual(['w2', 'w3']);
   });
 
   it('closes a stream when it is read and its writer is gone, not before', async () => {
