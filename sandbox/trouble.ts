@@ -12,7 +12,7 @@ export interface StoreTrouble {
   reorder: number;
   /** seconds by which every webhook is late */
   delay: number;
-  /** share of orders/* bodies cut down to a lone `{"id": …}`, as over an event bus that is too small */
+  /** share of bodies of orders, refunds and customers cut down to a lone `{"id": …}`, as over an event bus that is too small */
   oversize: number;
   /** how many times faster the store sells; 1 is calm */
   flood: number;
@@ -119,7 +119,7 @@ export function sentence(trouble: Trouble): string {
     case 'reorder':
       return `${percent} of webhooks are overtaken by later ones: ${where}`;
     case 'oversize':
-      return `${percent} of order webhooks hold an id and nothing else: ${where}`;
+      return `${percent} of webhooks hold an id and nothing else: ${where}`;
     case 'delay':
       return trouble.seconds === 0
         ? `Webhooks are on time: ${where}`

@@ -69,6 +69,15 @@ const LOG_KEPT = 200;
 const SALES_AT_ONCE = 200; // a late timer catches up by at most this many, so a stalled process does not stall again
 const IDLE_MS = 250;
 const CONCURRENCY = 64;
+/** Topics whose body can be fetched by its id; the others are never cut down to one. */
+const FETCHABLE: ReadonlySet<Topic> = new Set<Topic>([
+  'orders/create',
+  'orders/paid',
+  'orders/updated',
+  'orders/cancelled',
+  'refunds/create',
+  'customers/create',
+]);
 
 /** The world outside: stores that sell whether or not anybody listens, and the truth about every order. */
 export class World {
@@ -392,12 +401,12 @@ export class World {
       this.truth.count('dropped', orderId);
       return;
     }
-    const isOversize = topic.startsWith('orders/') && this.chance.chance(trouble.oversize);
+    const isOversize = FETCHABLE.has(topic) && 'id' in body && this.chance.chance(trouble.oversize);
     const isOldSecret = trouble.oldSecretUntilMs > clock.now();
     const announcement = {
       domain: shop.store.domain,
       topic,
-      body: Buffer.from(JSON.stringify(isOversize ? { id: orderId } : body)),
+      body: Buffer.from(JSON.stringify(isOversize ? { id: body.id } : body)),
       eventId,
       triggeredAtMs: clock.now(),
       orderId,

@@ -211,6 +211,8 @@ export class AdminApi {
       },
       ordersCount: (args) => ({ __typename: 'Count', count: searched(args).length, precision: 'EXACT' }),
       order: ({ id }) => node(shop, id, 'Order'),
+      refund: ({ id }) => node(shop, id, 'Refund'),
+      customer: ({ id }) => node(shop, id, 'Customer'),
       node: ({ id }) => node(shop, id),
       nodes: ({ ids }) => (Array.isArray(ids) ? ids.map((id: unknown) => node(shop, id)) : []),
       webhookSubscriptions: (args) =>
@@ -323,13 +325,9 @@ function node(shop: AdminShop, gid: unknown, only?: string): GraphNode | null {
       return customer === undefined ? null : customerNode(number, customer);
     }
     case 'Refund': {
-      // Rare (a lone-id refund webhook), so a walk over the book is good enough here.
-      for (const row of shop.book.rows().filter(({ financialStatus }) => /refunded$/.test(financialStatus))) {
-        const order = shop.book.get(row.id);
-        const refund = (order?.refunds as RefundBody[] | undefined)?.find((one) => one.id === number);
-        if (order !== undefined && refund !== undefined) return refundNode(refund, order, shop.store);
-      }
-      return null;
+      const order = shop.book.withRefund(number);
+      const refund = (order?.refunds as RefundBody[] | undefined)?.find((one) => one.id === number);
+      return order === undefined || refund === undefined ? null : refundNode(refund, order, shop.store);
     }
     default:
       return null;

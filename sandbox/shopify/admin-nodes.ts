@@ -186,6 +186,10 @@ export function customerNode(id: number, customer: Customer | undefined, order?:
     phone,
     firstName: customer?.firstName ?? order?.customer?.first_name ?? null,
     lastName: customer?.lastName ?? order?.customer?.last_name ?? null,
+    createdAt:
+      customer === undefined ? (order?.customer ? utc(order.customer.created_at) : null) : utcOf(customer.createdAtMs),
+    updatedAt:
+      customer === undefined ? (order?.customer ? utc(order.customer.updated_at) : null) : utcOf(customer.createdAtMs),
     numberOfOrders: String(customer?.numberOfOrders ?? 1), // UnsignedInt64 is text in GraphQL
     defaultEmailAddress: email === null ? null : { __typename: 'CustomerEmailAddress', emailAddress: email },
     defaultPhoneNumber: phone === null ? null : { __typename: 'CustomerPhoneNumber', phoneNumber: phone },
@@ -193,7 +197,7 @@ export function customerNode(id: number, customer: Customer | undefined, order?:
 }
 
 export function subscriptionNode(subscription: Subscription, apiVersion: string): GraphNode {
-  const at = new Date(subscription.createdAtMs).toISOString().slice(0, 19) + 'Z';
+  const at = utcOf(subscription.createdAtMs);
   return {
     __typename: 'WebhookSubscription',
     id: `gid://shopify/WebhookSubscription/${subscription.id}`,
@@ -336,5 +340,9 @@ function addressNode(address: Address | null): GraphNode | null {
 }
 
 function utc(zoned: string): string {
-  return new Date(zoned).toISOString().slice(0, 19) + 'Z';
+  return utcOf(Date.parse(zoned));
+}
+
+function utcOf(atMs: number): string {
+  return `${new Date(atMs).toISOString().slice(0, 19)}Z`;
 }

@@ -36,6 +36,7 @@ export interface OrderNumbers {
 }
 
 export type LineBody = ReturnType<typeof lineBody>;
+/** The refunds are filled in by `lifecycle.ts`, whose `RefundBody` this leaves open to its id. */
 export type OrderBody = ReturnType<typeof orderBody>;
 
 /** Totals in minor units of the shop's currency. */
@@ -187,7 +188,7 @@ export function orderBody(store: StoreProfile, basket: Basket, numbers: OrderNum
     fulfillments: [],
     line_items: basket.lines.map((line) => lineBody(line, basket, store)),
     payment_terms: null,
-    refunds: [] as unknown[],
+    refunds: [] as { id: number }[],
     shipping_address: address,
     shipping_lines: basket.channel === 'pos' ? [] : [shippingLine(basket, numbers.shippingLineId)],
     returns: [],

@@ -15,11 +15,12 @@ export interface OrderRow {
   totalMinor: number;
 }
 
-type Stored = OrderRow & { packed: Buffer };
+type Stored = OrderRow & { packed: Buffer; refundIds: readonly number[] };
 
 /** The orders of one shop, packed to some 2 KB each; past `ordersMax` the oldest are forgotten, as a shop's never are. */
 export class OrderBook {
   private readonly byId = new Map<number, Stored>();
+  private readonly orderOfRefund = new Map<number, number>();
 
   constructor(private readonly ordersMax: number) {}
 
@@ -28,6 +29,8 @@ export class OrderBook {
   }
 
   put(order: OrderBody): void {
+    const refundIds = order.refunds.map(({ id }) => id);
+    for (const id of refundIds) this.orderOfRefund.set(id, order.id);
     this.byId.set(order.id, {
       id: order.id,
       name: order.name,
@@ -38,11 +41,13 @@ export class OrderBook {
       financialStatus: order.financial_status,
       sourceName: order.source_name,
       totalMinor: minorOf(order.total_price, order.currency),
+      refundIds,
       packed: deflateRawSync(JSON.stringify(order), { level: 1 }),
     });
     if (this.byId.size <= this.ordersMax) return;
-    for (const oldest of this.byId.keys()) {
-      this.byId.delete(oldest);
+    for (const oldest of this.byId.values()) {
+      this.byId.delete(oldest.id);
+      for (const id of oldest.refundIds) this.orderOfRefund.delete(id);
       break;
     }
   }
@@ -50,6 +55,12 @@ export class OrderBook {
   get(id: number): OrderBody | undefined {
     const stored = this.byId.get(id);
     return stored && unpack(stored.packed);
+  }
+
+  /** The order that holds a refund. */
+  withRefund(refundId: number): OrderBody | undefined {
+    const orderId = this.orderOfRefund.get(refundId);
+    return orderId === undefined ? undefined : this.get(orderId);
   }
 
   rows(): OrderRow[] {

@@ -1,3 +1,4 @@
+import { CUSTOMER_QUERY, ORDER_QUERY, REFUND_QUERY } from '../../src/pipeline/shopify/webhook-shape.js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ControlServer } from '../../sandbox/control/server.js';
 import type { World } from '../../sandbox/world.js';
@@ -161,6 +162,27 @@ describe('orders', () => {
       customer: { numberOfOrders: '1' },
       refunds: [{ refundLineItems: { nodes: [{ lineItem: { id: expect.stringContaining('gid://') as string } }] } }],
     });
+  });
+
+  it('with their refunds and customers answer the very queries of the service', async () => {
+    const [id] = sell(1);
+    world.step(COFFEE, Number(id), 'pay');
+    world.step(COFFEE, Number(id), 'refund-part');
+    const order = world.shops.get(COFFEE)?.book.get(Number(id));
+    const of = (type: string, number: unknown) => ({ id: `gid://shopify/${type}/${String(number)}` });
+    const replies = [
+      await ask(ORDER_QUERY, of('Order', id)),
+      await ask(REFUND_QUERY, of('Refund', order?.refunds[0]?.id)),
+      await ask(CUSTOMER_QUERY, of('Customer', order?.customer?.id)),
+    ];
+    expect(replies.map(({ errors }) => errors)).toEqual([undefined, undefined, undefined]);
+    expect(replies[0]?.data).toMatchObject({
+      order: { legacyResourceId: id, displayFinancialStatus: 'PARTIALLY_REFUNDED' },
+    });
+    expect(replies[1]?.data).toMatchObject({
+      refund: { order: { legacyResourceId: id }, refundLineItems: { nodes: [{ quantity: 1 }] } },
+    });
+    expect(replies[2]?.data).toMatchObject({ customer: { email: order?.customer?.email, numberOfOrders: '1' } });
   });
 
   it('unknown to the shop are null, and a field that does not exist is an error', async () => {
