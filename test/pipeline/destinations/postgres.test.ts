@@ -33,7 +33,8 @@ async function load(
 }
 
 async function rows(table = 'plumbline_events'): Promise<Record<string, unknown>[]> {
-  return (await far.pool.query(`select * from ${table} order by subject_id, kind`)).rows;
+  const found = await far.pool.query<Record<string, unknown>>(`select * from ${table} order by subject_id, kind`);
+  return found.rows;
 }
 
 function update(updatedAt: string, note: string): DeliveryItem {

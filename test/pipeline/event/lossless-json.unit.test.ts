@@ -62,6 +62,30 @@ describe('parseLossless', () => {
   });
 });
 
+describe('parseLossless, broken texts', () => {
+  it('throws for exactly the texts that JSON.parse throws for', () => {
+    const pieces = fc.constantFrom(
+      '1234567890123456789', '-9876543210987654321', '01234567890123456789', '"', '\\', '\\"', '"a"', '{', '}', '[', ']', ':', ',',
+      ' ', '\n', '-', '.', 'e', '0', '1', 'null', '"k":', '[1234567890123456789]',
+    ); // prettier-ignore
+    const outcome = (parse: (text: string) => unknown, text: string): string => {
+      try {
+        parse(text);
+        return 'valid';
+      } catch (error) {
+        return (error as Error).name;
+      }
+    };
+    fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 9 }), (parts) => {
+        const text = parts.join('');
+        expect(outcome(parseLossless, text)).toBe(outcome(JSON.parse, text));
+      }),
+      { numRuns: 20_000 },
+    );
+  });
+});
+
 describe('idOf', () => {
   it.each([
     [450789469, '450789469'],
