@@ -48,10 +48,10 @@ export interface Shop extends AdminShop {
 
 export interface ShopStats {
   sold: number;
-  /** First attempts. */
+  /** First attempts, what trouble sends twice included. */
   sent: number;
   answered: number;
-  /** Attempts after the first, the repeats of trouble not among them. */
+  /** Attempts after the first. */
   retried: number;
   failed: number;
   dropped: number;
@@ -423,10 +423,12 @@ export class World {
     }
     this.truth.count('sent', orderId);
     for (const delivery of deliveries) {
-      if (this.chance.chance(trouble.duplicate)) this.sender.repeat(delivery, delayMs + this.chance.between(50, 3_000));
+      if (!this.chance.chance(trouble.duplicate)) continue;
+      this.sender.repeat(delivery, delayMs + this.chance.between(50, 3_000));
+      stats.sent++;
     }
-    if (this.chance.chance(trouble.repeat))
-      this.sender.announce(announcement, delayMs + this.chance.between(50, 3_000));
+    if (!this.chance.chance(trouble.repeat)) return;
+    stats.sent += this.sender.announce(announcement, delayMs + this.chance.between(50, 3_000)).length;
   }
 
   private say(text: string): void {

@@ -156,6 +156,7 @@ describe('trouble', () => {
     clock.advance(3_000);
     const ids = (await orderCalls(4)).map((call) => header(call, 'webhook-id'));
     expect(new Set(ids).size).toBe(2);
+    expect(world.shops.get(COFFEE)?.stats.sent).toBe(4);
   });
 
   it('repeats come with another webhook id and the same event id', async () => {
