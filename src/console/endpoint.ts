@@ -30,7 +30,8 @@ export function Endpoint(spec: EndpointSpec): MethodDecorator {
 /** The specs of controllers, in the order they are declared. */
 export function endpointsOf(controllers: readonly Type[]): EndpointSpec[] {
   return controllers.flatMap((controller) =>
-    Object.values(Object.getOwnPropertyDescriptors(controller.prototype as object)).flatMap(({ value }) => {
+    Object.values(Object.getOwnPropertyDescriptors(controller.prototype as object)).flatMap((property) => {
+      const value: unknown = property.value;
       const spec =
         typeof value === 'function' ? (Reflect.getMetadata(ENDPOINT, value) as EndpointSpec | undefined) : undefined;
       return spec ? [spec] : [];

@@ -35,9 +35,10 @@ export function openApiOf(endpoints: readonly EndpointSpec[], version: string): 
 
 function operationOf(endpoint: EndpointSpec): Json {
   const { role, body, problems = {} } = endpoint;
-  const also = role === 'public' ? {} : { 401: 'No valid token.', 403: `The token has less than the role ${role}.` };
-  const checked =
-    endpoint.params || endpoint.query || body ? { 400: 'The request has faults; errors names each.' } : {};
+  const described = new Map<string, string>(Object.entries(problems));
+  if (role !== 'public')
+    described.set('401', 'No valid token.').set('403', `The token has less than the role ${role}.`);
+  if (endpoint.params || endpoint.query || body) described.set('400', 'The request has faults; errors names each.');
   return {
     operationId: operationId(endpoint),
     summary: endpoint.summary,
@@ -52,7 +53,7 @@ function operationOf(endpoint: EndpointSpec): Json {
         content: { 'application/json': { schema: schemaOf(endpoint.answer, 'output') } },
       },
       ...Object.fromEntries(
-        Object.entries({ ...checked, ...also, ...problems }).map(([status, description]) => [
+        [...described].map(([status, description]) => [
           status,
           { description, content: { 'application/problem+json': { schema: PROBLEM } } },
         ]),

@@ -288,7 +288,7 @@ export function loadConfig<Shape extends z.core.$ZodLooseShape>(
   if (faults.length > 0 || parsed.value === undefined) return { faults };
   return {
     config: {
-      ...(settings as Settings),
+      ...complete(settings),
       dataDir: absolute(cwd, settings.dataDir ?? '.plumbline'),
       statusExportDir: settings.statusExportDir == null ? null : absolute(cwd, settings.statusExportDir),
       file: parsed.value,
@@ -296,6 +296,11 @@ export function loadConfig<Shape extends z.core.$ZodLooseShape>(
       warnings,
     },
   };
+}
+
+/** Safe to call without faults: then every variable was parsed, and one with a default is never `null`. */
+function complete(settings: { [Name in keyof Variables]?: Value<Name> | null }): Settings {
+  return settings as Settings;
 }
 
 function absolute(cwd: string, path: string): string {

@@ -2,6 +2,7 @@ import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { didYouMean, member, type KeyPath } from '../kernel/config-faults.js';
 import type { Sections } from '../kernel/config.js';
+import { secretFault } from './destinations/standard-webhook.js';
 
 /** Facts about a key that the generated document shows. */
 const about = (description: string, more: { secret?: boolean } = {}): { description: string; secret?: boolean } => ({
@@ -121,14 +122,31 @@ const named = {
   name: destinationName,
   enabled: z.boolean('expected true or false').default(true).meta(about('A disabled destination parks its events.')),
 };
-const endpoint = (usual: string) => httpUrl.default(usual).meta(about('Where it is called.'));
+/** Credentials belong into settings that are sealed, not into a URL that is shown. */
+const openUrl = httpUrl.refine(
+  (value) => !URL.canParse(value) || (new URL(value).username === '' && new URL(value).password === ''),
+  'must not hold a user name or password',
+);
+const endpoint = (usual: string) => openUrl.optional().meta(about(`Where it is called. Default ${usual}.`));
 
-/** Keys of one kind each; an adapter parses the same keys from `own`. */
+/** Keys of one kind each; its adapter parses the same keys, with the same defaults, from `own`. */
 export const destinationKinds = {
   ga4: {
-    measurementId: nonEmpty.meta(about('Measurement id of the web stream, G-….')),
+    measurementId: z
+      .string('expected text')
+      .regex(/^G-[A-Za-z0-9]+$/, 'expected a measurement id like G-XXXXXXX')
+      .meta(about('Measurement id of the web stream.')),
     apiSecret: secret('Measurement Protocol API secret of the stream.'),
     endpoint: endpoint('https://www.google-analytics.com'),
+    region: z.literal('eu', 'expected eu').optional().meta(about('eu = collect in the EU, where endpoint is not set.')),
+    transactionId: z
+      .enum(['order-id', 'order-name'], 'expected order-id or order-name')
+      .optional()
+      .meta(about('What GA4 gets as transaction_id. Default order-id, the decimal id.')),
+    validate: z
+      .boolean('expected true or false')
+      .optional()
+      .meta(about("Ask GA4's validation server about each new shape of event first. Default false.")),
   },
   segment: {
     writeKey: secret('Write key of the source.'),
@@ -143,8 +161,18 @@ export const destinationKinds = {
       .meta(about('The table; created when it is not there.')),
   },
   webhook: {
-    url: httpUrl.meta(about('Where each event is posted.')),
-    secret: secret('Signs each event (Standard Webhooks), whsec_….'),
+    url: openUrl.meta(about('Where each event is posted.')),
+    secret: z
+      .string('expected text')
+      .superRefine((value, context) => {
+        const message = secretFault(value);
+        if (message !== null) context.addIssue({ code: 'custom', message });
+      })
+      .meta(about('Signs each event (Standard Webhooks), whsec_….', { secret: true })),
+    headers: z
+      .record(z.string(), z.string('expected text'))
+      .optional()
+      .meta(about('Further headers of each request.', { secret: true })),
   },
 } as const;
 

@@ -42,7 +42,7 @@ shops:
 destinations:
   - {name: acme-ga4, kind: ga4, measurementId: G-1, apiSecret: "\${GA4_SECRET}", purchaseOn: created}
   - {name: acme-lake, kind: postgres, url: "postgres://\${LAKE_USER}@lake/db", table: events}
-  - {name: acme-hook, kind: webhook, url: https://example.com/in, secret: whsec_abc, enabled: false}
+  - {name: acme-hook, kind: webhook, url: https://example.com/in, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, enabled: false}
 security:
   allowPrivateAddresses: ["127.0.0.0/8", "fd00::/8"]
 `;
@@ -82,7 +82,6 @@ describe('the configuration', () => {
     expect(file.destinations[0]).toMatchObject({
       kind: 'ga4',
       apiSecret: 'ga-1',
-      endpoint: 'https://www.google-analytics.com',
       purchaseOn: 'created',
       money: 'shop',
       testOrders: false,
@@ -112,7 +111,7 @@ destinations:
     kind: ga4
     measurmentId: G-1
     apiSecret: "\${GA4_SECRET}"
-  - {name: acme-ga4, kind: webhook, url: ftp://x, secret: s}
+  - {name: acme-ga4, kind: webhook, url: ftp://x, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw}
   - {name: other, kind: ga5}
 security:
   allowPrivateAddresses: [127.0.0.0/99]

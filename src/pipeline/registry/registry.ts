@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { Clock } from '../../kernel/clock.js';
+import { PlumblineError } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
 import { Loop } from '../../kernel/loop.js';
 import type { Ids } from '../../kernel/random.js';
@@ -94,8 +95,17 @@ export class Registry {
 
   /** Makes one world what is declared; see `applyDeclared`. */
   async applyDeclared(declared: Declared, world: World, actor = 'configuration'): Promise<void> {
+    this.refuseWhatAdaptersRefuse(declared);
     await writeRegistry(this.writer, actor, (transaction) => applyDeclared(transaction, declared, world));
     await this.refresh();
+  }
+
+  private refuseWhatAdaptersRefuse({ destinations }: Declared): void {
+    const faults = destinations.flatMap(({ name, kind, enabled: _, ...flat }) =>
+      this.stored.check(kind, flat).map(({ key, message }) => `  ${name}  ${key}: ${message}`),
+    );
+    if (faults.length === 0) return;
+    throw new PlumblineError('CONFIGURATION_INVALID', `destinations with faults:\n${faults.join('\n')}`);
   }
 
   private async reload(): Promise<void> {

@@ -25,7 +25,7 @@ const ADAPTERS: AdapterFacts = new Map(
     {
       secretKeys: SECRET_KEYS[kind],
       checkSettings: (own: Readonly<Record<string, unknown>>) =>
-        own['measurementId'] === 'refused' ? [{ key: 'measurementId', message: 'is refused' }] : [],
+        own['measurementId'] === 'G-refused' ? [{ key: 'measurementId', message: 'is refused' }] : [],
     },
   ]),
 );
@@ -89,7 +89,7 @@ describe('what the file declares', () => {
     const destinations = (shop?.destinationIds ?? []).map((id) => registry.destinationById(id));
     expect(destinations.map((each) => each?.settings.own)).toEqual(
       expect.arrayContaining([
-        { measurementId: 'G-1', apiSecret: 'ga-secret', endpoint: 'https://www.google-analytics.com' },
+        { measurementId: 'G-1', apiSecret: 'ga-secret' },
         { url: 'postgres://u:lake-secret@lake/db', table: 'plumbline_events' },
       ]),
     );
@@ -220,7 +220,7 @@ describe('over the API', () => {
     [{ ...GA4, kind: 'ga5' }, 'kind'],
     [{ ...GA4, measurementId: undefined }, 'measurementId'],
     [{ ...GA4, measurmentId: 'x' }, 'measurmentId'],
-    [{ ...GA4, measurementId: 'refused' }, 'measurementId'],
+    [{ ...GA4, measurementId: 'G-refused' }, 'measurementId'],
     [{ ...GA4, name: 'Not A Name' }, 'name'],
   ])('refuses %j and names the key %s', async (input, key) => {
     const written = await registry.desk.createDestination(input, 'kim');
