@@ -90,9 +90,12 @@ export class JournalDrain {
       const { size } = await handle.stat();
       const storedBytes = await this.drainedBytes(journalId);
       const file: FileInHand = { journalId, path, handle, size, readBytes: storedBytes, storedBytes };
-      while (file.readBytes < size) {
+      while (file.readBytes < file.size) {
         if (signal?.aborted) return false;
         if (!(await this.drainPiece(file))) return true; // another drainer moved it: look again
+        // Nobody writes to a sealed file, unless an owner was taken for dead and was not. Removing it would lose what
+        // came since, so look once more.
+        file.size = (await handle.stat()).size;
       }
     } finally {
       await handle.close();

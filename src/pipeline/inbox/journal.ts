@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, rename, stat, unlink, utimes, type FileHandle } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, rename, stat, unlink, writeFile, type FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../../kernel/clock.js';
@@ -16,9 +16,10 @@ export const JOURNAL_PURPOSE = 'journal';
 const OPEN = '.open';
 const SEALED = '.sealed';
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
-const BEAT_EVERY_MS = 10_000;
-// Only owners in another container or machine are judged by their heartbeat; a pid we can see is surer.
-const BEAT_STALE_MS = 60_000;
+const FILE_MODE = 0o600;
+const BEAT_EVERY_MS = 3_000;
+// Five missed beats. Only owners in another container or machine are judged by them; a pid we can see is surer.
+const BEAT_STALE_MS = 15_000;
 
 export interface JournalOptions {
   /** `<dataDir>/journal` */
@@ -184,7 +185,7 @@ export class Journal implements Spill {
     const age = String(Math.trunc(this.options.clock.nowMs())).padStart(15, '0');
     const parts = [age, plainName(host), pid, plainName(startedAs), String(this.files).padStart(6, '0')];
     const path = join(this.options.dir, `${parts.join('-')}${OPEN}`);
-    const handle = await open(path, 'wx', 0o600);
+    const handle = await open(path, 'wx', FILE_MODE);
     try {
       const owner = encodeRecord(Buffer.from(JSON.stringify(this.owner)));
       await writeAll(handle, owner, 0);
@@ -237,13 +238,23 @@ export class Journal implements Spill {
     const verdict = owner === null ? 'out-of-sight' : judgeOwner(owner, identifyProcess(owner.pid), here);
     if (verdict !== 'out-of-sight') return verdict === 'dead';
     const found = await stat(path).catch(() => null);
-    return found !== null && this.options.clock.nowMs() - found.mtimeMs > BEAT_STALE_MS;
+    return found !== null && (await this.fileSystemNowMs()) - found.ctimeMs > BEAT_STALE_MS;
   }
 
+  // A beat changes nothing but the file's change time, which the file system sets by its own clock. Ours may differ
+  // from it, and from that of the machine which wrote the file.
   private async touch(): Promise<void> {
-    const now = this.options.clock.now();
+    if (!this.current) return;
     // A disk that cannot be touched cannot be written either, and says so there.
-    if (this.current) await utimes(this.current.path, now, now).catch(() => undefined);
+    await chmod(this.current.path, FILE_MODE).catch(() => undefined);
+  }
+
+  private async fileSystemNowMs(): Promise<number> {
+    const probe = join(this.options.dir, `now-${this.owner.pid}`);
+    await writeFile(probe, '', { mode: FILE_MODE });
+    const { ctimeMs } = await stat(probe);
+    await unlink(probe).catch(() => undefined);
+    return ctimeMs;
   }
 }
 

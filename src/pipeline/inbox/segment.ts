@@ -52,7 +52,7 @@ export function entryWeight(entry: InboxEntry): number {
 
 /** Entries as one blob for storage. @param purpose opens it again; see `segmentPurpose` */
 export function sealSegment(entries: readonly InboxEntry[], secrets: SecretBox, purpose: string): Buffer {
-  const plain = encodeEntries(entries);
+  const plain = encodeEntries(entries, scratchOf);
   const packed = zstdCompressSync(plain, {
     params: ZSTD_PARAMS,
     pledgedSrcSize: plain.length, // lets the reader allocate no more than it needs
@@ -65,11 +65,26 @@ function chunkBytes(expected: number): number {
   return Math.min(Math.max(Math.ceil(expected), CHUNK_BYTES_MIN), CHUNK_BYTES_MAX);
 }
 
-export function encodeEntries(entries: readonly InboxEntry[]): Buffer {
+// Packing is synchronous, so one piece of memory serves every segment: a fresh one each time would double what a
+// webhook costs the garbage collector.
+let scratch = Buffer.allocUnsafe(0);
+const SCRATCH_BYTES_MAX = 4 * 1024 * 1024;
+
+function scratchOf(bytes: number): Buffer {
+  if (bytes > SCRATCH_BYTES_MAX) return Buffer.allocUnsafe(bytes);
+  if (bytes > scratch.length) scratch = Buffer.allocUnsafeSlow(Math.min(2 * bytes, SCRATCH_BYTES_MAX));
+  return scratch.subarray(0, bytes);
+}
+
+/** @param allocate gives the memory; fresh by default */
+export function encodeEntries(
+  entries: readonly InboxEntry[],
+  allocate: (bytes: number) => Buffer = (bytes) => Buffer.allocUnsafe(bytes),
+): Buffer {
   const headers = entries.map(encodeHeader);
   let size = 4;
   entries.forEach((entry, index) => (size += 8 + Buffer.byteLength(headers[index] ?? '') + entry.body.length));
-  const plain = Buffer.allocUnsafe(size);
+  const plain = allocate(size);
   let offset = plain.writeUInt32BE(entries.length, 0);
   entries.forEach((entry, index) => {
     const headerLength = plain.write(headers[index] ?? '', offset + 4);

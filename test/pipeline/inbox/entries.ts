@@ -9,7 +9,7 @@ export function entryOf(id: string, overrides: Partial<InboxEntry> = {}): InboxE
     topic: 'orders/create',
     shopDomain: 'acme.myshopify.com',
     receivedAtMs: 1_795_000_000_000,
-    body: Buffer.from(JSON.stringify({ id: 820982911946154508, note: `order ${id}` })),
+    body: Buffer.from(`{"id":820982911946154508,"note":"order ${id}"}`),
     ...overrides,
   };
 }

@@ -111,6 +111,15 @@ describe('the journal', () => {
     expect(readdirSync(dir).filter((name) => name.endsWith('.open'))).toHaveLength(1);
   });
 
+  it('takes over the file of an owner out of sight, but not while its heart beats', async () => {
+    const elsewhere = { ...deadOwner, host: 'another machine', boot: 'another', pidNamespace: 'another' };
+    const far = await journal({ owner: elsewhere });
+    await far.append([entryOf('w1')]);
+    await (await journal()).adopt();
+    expect(readdirSync(dir).filter((name) => name.endsWith('.open'))).toHaveLength(1);
+    expect(readdirSync(dir)).toHaveLength(1); // asking for the time leaves nothing behind
+  });
+
   it('stores nothing twice when it was killed between the commit and the removal of the file', async () => {
     const file = await leftBehind(['w1', 'w2']);
     const bytes = readFileSync(file);

@@ -196,7 +196,7 @@ describe('intake answers', () => {
     expect(JSON.parse(answer.body)).toMatchObject({ status: 503 });
   });
 
-  it('503 within 4 s when storing hangs, and 408 when the body does not come', async () => {
+  it('503 before Shopify gives up when storing hangs, and 408 when the body does not come', async () => {
     storing = () => new Promise(() => undefined);
     const startedMs = performance.now();
     const slow = await RawSender.connect(at.port);
@@ -204,7 +204,7 @@ describe('intake answers', () => {
     const drip = setInterval(() => slow.socket.write('x'), 100);
     expect((await send(at.port, BODY)).status).toBe(503);
     await until(() => slow.received.includes('"status":408'));
-    expect(performance.now() - startedMs).toBeLessThan(4_000); // a deadline, not a speed: Shopify gives up at 5 s
+    expect(performance.now() - startedMs).toBeLessThan(5_000); // Shopify's limit
     await until(() => slow.closed);
     clearInterval(drip);
     expect(slow.received).toMatch(/connection: close/i);
