@@ -1,0 +1,205 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+import { SystemClock } from '../src/kernel/clock.js';
+import { Database } from '../src/kernel/database.js';
+import { EmbeddedPostgres } from '../src/kernel/embedded-postgres.js';
+import { silentLogger } from '../src/kernel/log.js';
+import { migrate } from '../src/kernel/migrate.js';
+import { ensurePartitions } from '../src/kernel/partitions.js';
+import { pipelinePartitions } from '../src/pipeline/partitions.js';
+import { cpuSecondsOf, cpuSecondsOfFamily, isMemoryFileSystem, machineCpuSeconds } from './machine.js';
+import { Child, type Api } from './rpc.js';
+
+const TEMPLATE = 'bench_template';
+// A backend that ends is counted with its server only once the server has heard of it (facts, section 10).
+const SETTLE_MS = 150;
+
+/** What one stretch of work cost. Seconds of processor time, bytes of write-ahead log. */
+export interface Cost {
+  appSeconds: number;
+  databaseSeconds: number;
+  walBytes: number;
+  /** Processors that were busy with anything but us, on average. */
+  othersCores: number;
+}
+
+/** Everything the measurements need: a directory, a private PostgreSQL, Redis where there is one, child processes. */
+export class Lab {
+  private readonly children: Child<Api>[] = [];
+  private redis: { process: ChildProcess; port: number } | null = null;
+  private databases = 0;
+  private closed: Promise<void> | null = null;
+
+  private constructor(
+    readonly dir: string,
+    private readonly postgres: EmbeddedPostgres,
+    private readonly admin: pg.Client,
+  ) {}
+
+  /** @param base an existing directory on a real disk; `null` = the temporary directory, or here if that is memory */
+  static async open(base: string | null): Promise<Lab> {
+    let parent = base ?? tmpdir();
+    if (base === null && isMemoryFileSystem(parent)) {
+      parent = join(process.cwd(), '.plumbline');
+      mkdirSync(parent, { recursive: true });
+    }
+    const dir = mkdtempSync(join(parent, 'plumbline-bench-'));
+    chmodSync(dir, 0o755); // PostgreSQL may run as another user
+    const postgres = await EmbeddedPostgres.start({ dataDir: join(dir, 'data'), log: silentLogger });
+    const admin = new pg.Client({ connectionString: postgres.url('postgres') });
+    admin.on('error', () => undefined);
+    await admin.connect();
+    const lab = new Lab(dir, postgres, admin);
+    await lab.makeTemplate();
+    return lab;
+  }
+
+  get postgresPid(): number {
+    return this.postgres.pid;
+  }
+
+  async serverVersion(): Promise<string> {
+    const { rows } = await this.admin.query<{ version: string }>('select version()');
+    return rows[0]?.version ?? 'unknown';
+  }
+
+  /** A fresh database with the product's schema. @param empty without it, for the rivals */
+  async database(empty = false): Promise<string> {
+    const name = `bench_${++this.databases}`;
+    await this.admin.query(`create database ${name}${empty ? '' : ` template ${TEMPLATE}`}`);
+    return this.postgres.url(name);
+  }
+
+  async dropDatabase(url: string): Promise<void> {
+    const name = new URL(url).pathname.slice(1);
+    await this.admin.query(`drop database if exists ${name} with (force)`);
+  }
+
+  directory(name: string): string {
+    const path = join(this.dir, name);
+    mkdirSync(path, { recursive: true });
+    return path;
+  }
+
+  child<A extends Api>(name: string, nodeArguments: readonly string[] = []): Child<A> {
+    const child = Child.start<A>(name, nodeArguments);
+    this.children.push(child as unknown as Child<Api>);
+    return child;
+  }
+
+  /** @returns the port of a Redis that flushes every write; `null` when there is no redis-server here */
+  async redisPort(): Promise<number | null> {
+    if (this.redis) return this.redis.port;
+    const program = (process.env['PATH'] ?? '')
+      .split(delimiter)
+      .map((dir) => join(dir, 'redis-server'))
+      .find(existsSync);
+    if (program === undefined) return null;
+    const port = await freePort();
+    const settings = {
+      port,
+      bind: '127.0.0.1',
+      dir: this.directory('redis'),
+      appendonly: 'yes',
+      appendfsync: 'always',
+    };
+    const flags = Object.entries({ ...settings, save: '' }).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    this.redis = { process: spawn(program, flags, { stdio: 'ignore' }), port };
+    await until(() => answersOn(port), 5_000, 'redis-server to answer');
+    return port;
+  }
+
+  /** Runs the work and accounts for it. @param app the processes that count as the application */
+  async cost<Result>(app: readonly number[], work: () => Promise<Result>): Promise<{ result: Result; cost: Cost }> {
+    await this.admin.query('select 1');
+    const before = await this.account(app);
+    const result = await work();
+    await pause(SETTLE_MS);
+    const after = await this.account(app);
+    const seconds = (after.atMs - before.atMs) / 1000;
+    return {
+      result,
+      cost: {
+        appSeconds: after.app - before.app,
+        databaseSeconds: after.database - before.database,
+        walBytes: after.wal - before.wal,
+        othersCores: Math.max(0, (after.machine - before.machine - (after.ours - before.ours)) / seconds),
+      },
+    };
+  }
+
+  /** Ends every process of ours and removes the directory. Safe to call twice, and half-way. */
+  close(): Promise<void> {
+    return (this.closed ??= this.closeAll());
+  }
+
+  private async closeAll(): Promise<void> {
+    await Promise.all(this.children.map((child) => child.kill()));
+    this.redis?.process.kill('SIGKILL');
+    await this.admin.end().catch(() => undefined);
+    await this.postgres.stop();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  private async makeTemplate(): Promise<void> {
+    await this.postgres.ensureDatabase(TEMPLATE);
+    const url = this.postgres.url(TEMPLATE);
+    await migrate(url, silentLogger);
+    const database = new Database({ url, log: silentLogger });
+    await ensurePartitions(database, new SystemClock(), pipelinePartitions());
+    await database.end();
+  }
+
+  private async account(app: readonly number[]) {
+    const redis = this.redis?.process.pid;
+    const { rows } = await this.admin.query<{ wal: string }>(
+      `select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') as wal`,
+    );
+    const database = cpuSecondsOfFamily(this.postgres.pid) + (redis === undefined ? 0 : cpuSecondsOf(redis));
+    const children = this.children.map((child) => cpuSecondsOf(child.pid)).reduce((sum, each) => sum + each, 0);
+    return {
+      atMs: performance.now(),
+      app: app.map(cpuSecondsOf).reduce((sum, each) => sum + each, 0),
+      database,
+      wal: Number(rows[0]?.wal),
+      machine: machineCpuSeconds(),
+      ours: database + children + cpuSecondsOf(process.pid),
+    };
+  }
+}
+
+export async function until(
+  holds: () => boolean | Promise<boolean>,
+  withinMs: number,
+  what: string,
+  everyMs = 20,
+): Promise<void> {
+  const deadlineMs = performance.now() + withinMs;
+  while (!(await holds())) {
+    if (performance.now() > deadlineMs) throw new Error(`waited ${withinMs / 1000} s for ${what}`);
+    await pause(everyMs);
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function answersOn(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
