@@ -4,8 +4,11 @@
  */
 const MAYBE_LONG_NUMBER = /(?:^|[:[,\s-])\d{16}/;
 
-/** A whole string, or a whole number, whichever comes first: digits inside a string are never looked at. */
-const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+/**
+ * A whole string, or a whole number, whichever comes first: digits inside a string are never looked at. A string that
+ * is not closed takes everything to the end, so that nothing is quoted inside it either.
+ */
+const STRING_OR_NUMBER = /"[^"\\]*(?:\\[\s\S][^"\\]*)*"?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
 /** Longer than this, an integer may not survive as a double (2^53 has 16 digits). */
 const EXACT_DIGITS = 15;

@@ -34,6 +34,7 @@ describe('parseLossless', () => {
     '[01234567890123456789]',
     '[1234567890123456789x]',
     '{"a": 1234567890123456789',
+    '"\\-9876543210987654321',
     '',
   ])('refuses what JSON.parse refuses: %s', (text) => {
     expect(() => parseLossless(text)).toThrow(SyntaxError);
