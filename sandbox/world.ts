@@ -3,6 +3,7 @@ import type { Destination } from './destination.js';
 import { Latencies } from './latencies.js';
 import { Random } from './random.js';
 import { AdminApi, type AdminShop } from './shopify/admin-api.js';
+import { Sales } from './sales.js';
 import { stores, type StoreProfile } from './shopify/catalogue.js';
 import { happen, payAtOnce, TOPICS, type Step, type Topic } from './shopify/lifecycle.js';
 import { Numbers } from './shopify/numbers.js';
@@ -66,8 +67,6 @@ export interface LogEntry {
 
 const WEIGHTS = [5, 3, 2] as const;
 const LOG_KEPT = 200;
-const SALES_AT_ONCE = 200; // a late timer catches up by at most this many, so a stalled process does not stall again
-const IDLE_MS = 250;
 const CONCURRENCY = 64;
 /** Topics whose body can be fetched by its id; the others are never cut down to one. */
 const FETCHABLE: ReadonlySet<Topic> = new Set<Topic>([
@@ -92,16 +91,23 @@ export class World {
   isSelling = false;
 
   private readonly numbers: Numbers;
-  private readonly story: Random;
+  private readonly sales: Sales;
   private readonly chance: Random;
-  private nextSaleAtMs = 0;
-  private cancelSale: () => void = () => undefined;
 
   constructor(private readonly options: WorldOptions) {
     const { seed, clock, ordersMax } = options;
     this.startedAtMs = clock.now();
     this.numbers = new Numbers(seed, this.startedAtMs);
-    this.story = new Random(`${seed}:story`);
+    const story = new Random(`${seed}:story`);
+    this.sales = new Sales(
+      clock,
+      story,
+      () => this.salesPerSecond(),
+      () => {
+        const shop = story.pickWeighted(this.weighted());
+        this.sell(shop, shop.till.decide(clock.now()));
+      },
+    );
     this.chance = new Random(`${seed}:trouble`);
     this.ordersPerSecond = options.ordersPerSecond;
     this.truth = new Truth(
@@ -152,14 +158,14 @@ export class World {
     if (this.isSelling) return;
     this.isSelling = true;
     this.say('The stores are open');
-    this.sellOn();
+    this.sales.draw();
   }
 
   /** Closes the stores. What was sold goes on: payments, refunds and retries still happen. */
   stopSelling(): void {
     if (this.isSelling) this.say('The stores are closed');
     this.isSelling = false;
-    this.cancelSale();
+    this.sales.stop();
   }
 
   stop(): void {
@@ -205,7 +211,7 @@ export class World {
     if (trouble.kind === 'calm') this.calm();
     // A new rate counts at once, not after a gap drawn from the old one.
     if (this.isSelling && (trouble.kind === 'rate' || trouble.kind === 'flood' || trouble.kind === 'calm')) {
-      this.sellOn();
+      this.sales.draw();
     }
     this.say(sentence(trouble));
   }
@@ -297,47 +303,16 @@ export class World {
     this.ordersPerSecond = this.options.ordersPerSecond;
   }
 
-  /** Draws the next sale anew. A Poisson stream has no memory, so this is right after any change of rate, too. */
-  private sellOn(): void {
-    this.cancelSale();
-    const meanMs = this.meanGapMs();
-    this.nextSaleAtMs = this.nowMs + (meanMs === null ? IDLE_MS : this.story.gap(meanMs));
-    this.awaitSale();
-  }
-
-  private awaitSale(): void {
-    this.cancelSale = this.options.clock.after(Math.max(1, this.nextSaleAtMs - this.nowMs), () => {
-      this.sellDue();
-      this.awaitSale();
-    });
-  }
-
-  private sellDue(): void {
-    const nowMs = this.nowMs;
-    for (let sold = 0; this.nextSaleAtMs <= nowMs && sold < SALES_AT_ONCE; sold++) {
-      const meanMs = this.meanGapMs();
-      if (meanMs === null) {
-        this.nextSaleAtMs = nowMs + IDLE_MS;
-        return;
-      }
-      const shop = this.story.pickWeighted(this.weighted());
-      this.sell(shop, shop.till.decide(nowMs));
-      this.nextSaleAtMs += this.story.gap(meanMs);
-    }
-    this.nextSaleAtMs = Math.max(this.nextSaleAtMs, nowMs - IDLE_MS);
-  }
-
   private weighted(): (readonly [Shop, number])[] {
     return [...this.shops.values()].map((shop) => [shop, shop.weight * shop.trouble.flood] as const);
   }
 
-  /** @returns `null` when nobody sells */
-  private meanGapMs(): number | null {
+  /** A flood comes on top: the other stores sell what they sold before. */
+  private salesPerSecond(): number {
     const weighted = this.weighted();
     const weight = weighted.reduce((sum, [, one]) => sum + one, 0);
     const calmWeight = weighted.reduce((sum, [shop]) => sum + shop.weight, 0);
-    const perSecond = (this.ordersPerSecond * weight) / calmWeight;
-    return perSecond > 0 ? 1_000 / perSecond : null;
+    return (this.ordersPerSecond * weight) / calmWeight;
   }
 
   private sell(shop: Shop, sale: Sale): void {
