@@ -30,7 +30,7 @@ a:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; border-
 code { font: 0.9em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .notices { margin: 1.75rem 0 0; padding: 0.1rem 0 0.1rem 1rem; border-left: 3px solid var(--broken); list-style: none; }
 .notices li { margin: 0.5rem 0; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.25rem, 1fr)); gap: 1.25rem 1.5rem; margin: 0 0 1.5rem; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.25rem, 1fr)); gap: 1.25rem 1.5rem; margin: 0 0 1rem; }
 .figures div { display: flex; flex-direction: column-reverse; justify-content: flex-end; }
 .figures dt { color: var(--quiet); font-size: 0.9rem; }
 .figures dd { margin: 0; font-size: 1.75rem; line-height: 1.2; font-variant-numeric: tabular-nums; }

@@ -121,60 +121,51 @@ export function verdictOf({ services, totals, facts }: StartPageView): { headlin
 }
 
 function totalsSection(totals: PipelineTotals): Html {
-  const { deadLetters } = totals;
+  const figure = (name: string, value: number): Html =>
+    html`<div>
+      <dt>${name}</dt>
+      <dd>${count(value)}</dd>
+    </div>`;
   return html`<section aria-labelledby="totals">
-    <h2 id="totals">In the last hour</h2>
-    <dl class="figures">
-      <div>
-        <dt>Webhooks stored</dt>
-        <dd>${count(totals.webhooksStored)}</dd>
-      </div>
-      <div>
-        <dt>Events waiting now</dt>
-        <dd>${count(totals.waiting)}</dd>
-      </div>
-      <div>
-        <dt>Dead letters, ours</dt>
-        <dd>${count(deadLetters.ours)}</dd>
-      </div>
-      <div>
-        <dt>Dead letters, theirs</dt>
-        <dd>${count(deadLetters.theirs)}</dd>
-      </div>
-      <div>
-        <dt>Held back</dt>
-        <dd>${count(totals.held)}</dd>
-      </div>
-    </dl>
-    ${
-      totals.orders.length === 0
-        ? html`<p class="quiet">No order has reached a destination in the last hour.</p>`
-        : html`<table>
-            <caption>
-              Orders that arrived, by kind of destination
-            </caption>
-            <thead>
-              <tr>
-                <th scope="col">Destination</th>
-                <th scope="col" class="number">Accepted</th>
-                <th scope="col" class="number">Confirmed</th>
-              </tr>
-            </thead>
-            <tbody>
-              ${join(
-                totals.orders.map(
-                  ({ destinationKind, accepted, confirmed }) =>
-                    html`<tr>
-                      <th scope="row">${KIND_NAMES[destinationKind]}</th>
-                      <td class="number">${count(accepted)}</td>
-                      <td class="number">${count(confirmed)}</td>
-                    </tr>`,
-                ),
-              )}
-            </tbody>
-          </table>`
-    }
-  </section>`;
+      <h2 id="totals">In the last hour</h2>
+      <dl class="figures">${figure('Webhooks stored', totals.webhooksStored)}</dl>
+      ${
+        totals.orders.length === 0
+          ? html`<p class="quiet">No order has reached a destination in the last hour.</p>`
+          : arrivals(totals.orders)
+      }
+    </section>
+    <section aria-labelledby="open">
+      <h2 id="open">Open now</h2>
+      <dl class="figures">
+        ${figure('Events waiting', totals.waiting)} ${figure('Dead letters, ours', totals.deadLetters.ours)}
+        ${figure('Dead letters, theirs', totals.deadLetters.theirs)} ${figure('Webhooks held', totals.held)}
+      </dl>
+    </section>`;
+}
+
+function arrivals(orders: PipelineTotals['orders']): Html {
+  const row = ({ destinationKind, accepted, confirmed }: PipelineTotals['orders'][number]): Html =>
+    html`<tr>
+      <th scope="row">${KIND_NAMES[destinationKind]}</th>
+      <td class="number">${count(accepted)}</td>
+      <td class="number">${confirmed === 0 ? 'not proved' : count(confirmed)}</td>
+    </tr>`;
+  return html`<table>
+    <caption>
+      Orders that arrived, by kind of destination
+    </caption>
+    <thead>
+      <tr>
+        <th scope="col">Destination</th>
+        <th scope="col" class="number">Accepted</th>
+        <th scope="col" class="number">Confirmed</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${join(orders.map(row))}
+    </tbody>
+  </table>`;
 }
 
 function noTotals(): Html {

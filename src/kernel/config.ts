@@ -356,5 +356,5 @@ function readSections<Shape extends z.core.$ZodLooseShape>(
     faults.push(...issuesToFaults(result.error.issues, jsonSchema, given));
   }
   faults.push(...(check?.(given) ?? []));
-  return { value: result.success ? (result.data as z.output<z.ZodObject<Shape>>) : undefined, faults };
+  return { value: result.success ? result.data : undefined, faults };
 }
