@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import { mkdir } from 'node:fs/promises';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -14,6 +13,7 @@ import {
   refuseWeakDurability,
   type DurabilitySetting,
 } from './kernel/database.js';
+import { prepareDataDirectory } from './kernel/data-directory.js';
 import { EmbeddedPostgres } from './kernel/embedded-postgres.js';
 import { PlumblineError, messageOf } from './kernel/errors.js';
 import { judgeLoop, type HealthReport, type HealthSource } from './kernel/health.js';
@@ -22,6 +22,7 @@ import { Loop } from './kernel/loop.js';
 import { migrate } from './kernel/migrate.js';
 import { systemIds, systemRandom } from './kernel/random.js';
 import { SecretBox } from './kernel/secrets.js';
+import { ServiceLock } from './kernel/service-lock.js';
 import { Telemetry } from './kernel/telemetry.js';
 import type { DestinationDeclaration, PipelineFile, ShopDeclaration } from './pipeline/config.js';
 import { intakeServerFactory } from './pipeline/intake/server-factory.js';
@@ -65,6 +66,7 @@ export class Service {
   private readonly secrets: SecretBox;
   private readonly telemetry: Telemetry;
   private readonly metrics: PipelineMetrics;
+  private lock: ServiceLock | null = null;
   private embedded: EmbeddedPostgres | null = null;
   private pipeline: Pipeline | null = null;
   private app: NestFastifyApplication | null = null;
@@ -121,11 +123,14 @@ export class Service {
     await quietly('server', this.app?.close());
     await quietly('metrics', this.telemetry.stop());
     await quietly('embedded database', this.embedded?.stop());
+    this.lock?.release();
   }
 
   private async open(): Promise<void> {
     const { config, log } = this;
     const databaseUrl = await this.databaseUrl();
+    // Our own database answers already: its schema first, so that the inbox opens at once.
+    if (this.embedded) await migrate(databaseUrl, log);
     const pipeline = await Pipeline.openIntake({
       databaseUrl,
       dataDir: config.dataDir,
@@ -158,11 +163,10 @@ export class Service {
   }
 
   private async databaseUrl(): Promise<string> {
-    if (this.config.databaseUrl !== null) {
-      await mkdir(this.config.dataDir, { recursive: true, mode: 0o700 });
-      return this.config.databaseUrl;
-    }
-    this.embedded = await EmbeddedPostgres.start({ dataDir: this.config.dataDir, log: this.log });
+    // The journal needs the directory for itself, whoever keeps the database.
+    this.lock = await ServiceLock.acquire(prepareDataDirectory(this.config.dataDir));
+    if (this.config.databaseUrl !== null) return this.config.databaseUrl;
+    this.embedded = await EmbeddedPostgres.start({ dataDir: this.config.dataDir, log: this.log, lock: this.lock });
     await this.embedded.ensureDatabase(DATABASE);
     return this.embedded.url(DATABASE);
   }

@@ -68,6 +68,11 @@ export class Database implements Queryable {
   async transaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await this.pool.connect();
     let broken: Error | undefined;
+    // Between two statements a cut connection speaks up on the client itself; unheard, it would end the process.
+    const onError = (error: Error): void => {
+      broken = error;
+    };
+    client.on('error', onError);
     try {
       await client.query('begin');
       const result = await work(client);
@@ -81,6 +86,7 @@ export class Database implements Queryable {
       }
       throw error;
     } finally {
+      client.off('error', onError);
       client.release(broken);
     }
   }

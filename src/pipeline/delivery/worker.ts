@@ -142,7 +142,7 @@ export class DeliveryWorker {
     if (nowMs >= this.discoverAtMs || nowMs < this.discoverAtMs - 10 * DISCOVER_EVERY_MS) await this.discover(nowMs);
     const wants = this.pickLanes(nowMs);
     if (wants.length === 0) return 'idle';
-    const claims = await claimDue(this.deps.database, wants, nowMs);
+    const claims = await this.claim(wants, nowMs);
     this.noteClaims(wants, claims, nowMs);
     for (const claimed of groupByLane(claims)) this.run(this.deliver(claimed));
     return claims.length > 0 ? 'busy' : 'idle';
@@ -179,8 +179,19 @@ export class DeliveryWorker {
       const most = lane.state === 'open' ? 1 : Math.min(budget, room * perSend);
       wants.push({ lane, most });
       budget -= most;
+      // Before the claim, not after it: a nudge that comes while the claim is under way must not be lost.
+      lane.dueAtMs = null;
     }
     return wants;
+  }
+
+  private async claim(wants: readonly { lane: Lane; most: number }[], nowMs: number): Promise<Claim[]> {
+    try {
+      return await claimDue(this.deps.database, wants, nowMs);
+    } catch (error) {
+      for (const { lane } of wants) lane.dueAtMs = nowMs;
+      throw error;
+    }
   }
 
   private noteClaims(wants: readonly { lane: Lane; most: number }[], claims: readonly Claim[], nowMs: number): void {
@@ -191,8 +202,8 @@ export class DeliveryWorker {
     }
     for (const { lane, most } of wants) {
       const claimed = counts.get(laneName(lane.key));
-      if (!claimed || claimed.count < most) lane.dueAtMs = null;
       if (!claimed) continue;
+      if (claimed.count >= most) lane.dueAtMs = nowMs; // there may be more
       const newestSafeMs = nowMs - FLOOR_SLACK_MS;
       const floor =
         claimed.last.dueAt.getTime() <= newestSafeMs
