@@ -9,12 +9,14 @@ export const USAGE = `usage: npm run bench -- [options]
   --seconds N        length of one measurement (3)
   --ledger-rows N    rows in the grown ledger (2,000,000)
   --dir DIRECTORY    where the private database lies; must be a real disk (the temporary directory)
+  --profile DIR      leaves a processor profile of every child process (open them in Chrome's DevTools)
   --list             names the scenarios
 `;
 
 export interface Arguments extends Settings {
   only: readonly string[] | null;
   dir: string | null;
+  profile: string | null;
   list: boolean;
 }
 
@@ -30,6 +32,7 @@ export function readArguments(argv: readonly string[]): Arguments {
       seconds: { type: 'string' },
       'ledger-rows': { type: 'string' },
       dir: { type: 'string' },
+      profile: { type: 'string' },
       list: { type: 'boolean', default: false },
     },
   });
@@ -40,6 +43,7 @@ export function readArguments(argv: readonly string[]): Arguments {
     list: values.list,
     only: values.only?.split(',').map((name) => name.trim()) ?? null,
     dir: values.dir ?? null,
+    profile: values.profile ?? null,
     rounds: number('rounds', values.rounds) ?? (quick ? 2 : 5),
     seconds: number('seconds', values.seconds) ?? (quick ? 1 : 3),
     warmUpSeconds: quick ? 0.5 : 1,

@@ -37,12 +37,16 @@ export class Lab {
 
   private constructor(
     readonly dir: string,
+    private readonly profileDir: string | null,
     private readonly postgres: EmbeddedPostgres,
     private readonly admin: pg.Client,
   ) {}
 
-  /** @param base an existing directory on a real disk; `null` = the temporary directory, or here if that is memory */
-  static async open(base: string | null): Promise<Lab> {
+  /**
+   * @param base an existing directory on a real disk; `null` = the temporary directory, or here if that is memory
+   * @param profileDir where the children leave processor profiles; `null` = they make none
+   */
+  static async open(base: string | null, profileDir: string | null): Promise<Lab> {
     let parent = base ?? tmpdir();
     if (base === null && isMemoryFileSystem(parent)) {
       parent = join(process.cwd(), '.plumbline');
@@ -54,7 +58,7 @@ export class Lab {
     const admin = new pg.Client({ connectionString: postgres.url('postgres') });
     admin.on('error', () => undefined);
     await admin.connect();
-    const lab = new Lab(dir, postgres, admin);
+    const lab = new Lab(dir, profileDir, postgres, admin);
     await lab.makeTemplate();
     return lab;
   }
@@ -86,8 +90,9 @@ export class Lab {
     return path;
   }
 
-  child<A extends Api>(name: string, nodeArguments: readonly string[] = []): Child<A> {
-    const child = Child.start<A>(name, nodeArguments);
+  child<A extends Api>(name: string): Child<A> {
+    const profile = this.profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(this.profileDir, name)}`];
+    const child = Child.start<A>(name, profile);
     this.children.push(child as unknown as Child<Api>);
     return child;
   }

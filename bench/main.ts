@@ -7,7 +7,7 @@ import { describeMachine, flushMicroseconds } from './machine.js';
 import { report, type Setting } from './report.js';
 import { ROWS } from './rows.js';
 import type { Sample, Scenario, ScenarioResult } from './scenario.js';
-import { SCENARIOS } from './scenarios/index.js';
+import { SCENARIOS } from './scenarios/all.js';
 import { judge } from './verdict.js';
 
 const RIVALS = ['pg-boss', 'graphile-worker', 'bullmq'];
@@ -17,16 +17,17 @@ async function run(scenario: Scenario, lab: Lab, settings: Arguments): Promise<S
   say(`${scenario.name}: ${scenario.title}`);
   const prepared = await scenario.prepare(lab, settings);
   const { contenders, base, skipped = [] } = prepared;
+  const rounds = Math.min(settings.rounds, prepared.roundsMax ?? Infinity);
   const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
   try {
-    for (let round = 0; round < settings.rounds; round++) {
+    for (let round = 0; round < rounds; round++) {
       for (let turn = 0; turn < contenders.length; turn++) {
         const contender = contenders[(round + turn) % contenders.length];
         if (!contender) continue;
         const sample = await contender.measure();
         samples.get(contender.name)?.push(sample);
         const cpu = `${sample.appMicros.toFixed(1)} + ${sample.databaseMicros.toFixed(1)} µs`;
-        say(`  ${round + 1}/${settings.rounds} ${contender.name}: ${Math.round(sample.perSecond)}/s, ${cpu}`);
+        say(`  ${round + 1}/${rounds} ${contender.name}: ${Math.round(sample.perSecond)}/s, ${cpu}`);
       }
     }
   } finally {
@@ -73,7 +74,7 @@ async function main(): Promise<number> {
   }
   const scenarios = choose(settings);
   if (process.platform !== 'linux') throw new TypeError('the bench reads /proc, so it runs on Linux only');
-  const lab = await Lab.open(settings.dir);
+  const lab = await Lab.open(settings.dir, settings.profile);
   const interrupt = (): void => {
     say('interrupted; ending what was started');
     void lab.close().finally(() => process.exit(130));

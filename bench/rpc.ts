@@ -12,6 +12,8 @@ interface Question {
 
 type Answer = { id: number; given: unknown } | { id: number; error: string };
 
+const KILL_AFTER_MS = 2_000;
+
 /** A process of its own that answers questions. Dies with this one. */
 export class Child<A extends Api> {
   private readonly waiting = new Map<number, { resolve: (given: unknown) => void; reject: (error: Error) => void }>();
@@ -33,13 +35,11 @@ export class Child<A extends Api> {
     });
   }
 
-  /** @param name file in `children/`, without its ending */
+  /** @param name file in `children/`, without its ending @param nodeArguments for Node itself */
   static start<A extends Api>(name: string, nodeArguments: readonly string[] = []): Child<A> {
     const file = fileURLToPath(new URL(`children/${name}.js`, import.meta.url));
-    return new Child<A>(
-      // Advanced: typed arrays of a few hundred thousand latencies pass quickly.
-      fork(file, [], { serialization: 'advanced', execArgv: ['--enable-source-maps', ...nodeArguments] }),
-    );
+    // Advanced: typed arrays of a few hundred thousand latencies pass quickly.
+    return new Child<A>(fork(file, [], { serialization: 'advanced', execArgv: [...nodeArguments] }));
   }
 
   get pid(): number {
@@ -57,9 +57,12 @@ export class Child<A extends Api> {
     });
   }
 
+  /** Ends it: politely, so that a profile is written, and after two seconds by force. */
   async kill(): Promise<void> {
-    if (!this.ended) this.process.kill('SIGKILL');
+    if (this.process.connected) this.process.disconnect();
+    const timer = setTimeout(() => this.process.kill('SIGKILL'), KILL_AFTER_MS);
     await this.end;
+    clearTimeout(timer);
   }
 
   private hear(answer: Answer): void {

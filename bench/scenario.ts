@@ -33,6 +33,8 @@ export interface Prepared {
   skipped?: readonly { name: string; reason: string }[];
   /** Contender that the others are compared with: when it swings, the machine is noisy. */
   base: string;
+  /** Where one round takes minutes and repeating it says little more. */
+  roundsMax?: number;
   close(): Promise<void>;
 }
 

@@ -1,14 +1,23 @@
 import type { Scenario } from '../scenario.js';
+import { backlog } from './backlog.js';
+import { drain } from './drain.js';
 import { endToEnd, neighbours } from './end-to-end.js';
 import { intake, intakeLatency, journal, twoProcesses } from './intake.js';
+import { ledger } from './ledger.js';
+import { start } from './start.js';
 import { worker } from './worker.js';
 
+/** In the order of DESIGN section 8. */
 export const SCENARIOS: readonly Scenario[] = [
   intake,
   intakeLatency,
+  drain,
   worker,
   endToEnd,
+  backlog,
   neighbours,
+  ledger,
   twoProcesses,
+  start,
   journal,
 ];

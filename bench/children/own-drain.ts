@@ -1,0 +1,129 @@
+import { SystemClock } from '../../src/kernel/clock.js';
+import { Database } from '../../src/kernel/database.js';
+import { silentLogger } from '../../src/kernel/log.js';
+import { systemRandom } from '../../src/kernel/random.js';
+import { SecretBox } from '../../src/kernel/secrets.js';
+import type { Destination, DestinationAdapter, InboxEntry, Shop } from '../../src/pipeline/contract.js';
+import { DeadLetters } from '../../src/pipeline/delivery/dead-letters.js';
+import { SettleQueue } from '../../src/pipeline/delivery/settle-queue.js';
+import { DeliveryWorker } from '../../src/pipeline/delivery/worker.js';
+import { EventCache, type ReadWebhook } from '../../src/pipeline/event-cache.js';
+import { readWebhook } from '../../src/pipeline/event/read-webhook.js';
+import type { Settlement } from '../../src/pipeline/ledger/ledger.js';
+import { WebhookReader, asReadWebhook } from '../../src/pipeline/webhook-reader.js';
+import { TOPIC, makeOrders, sign } from '../orders.js';
+import type { Drain } from './drainer.js';
+import type { Progress } from './progress.js';
+
+/** Counts what has been written, not what has been tried. */
+class CountingSettleQueue extends SettleQueue {
+  progress: Progress | null = null;
+
+  override async add(settlement: Settlement): Promise<void> {
+    await super.add(settlement);
+    this.progress?.add(1);
+  }
+}
+
+/** Every event is read already, and every one is the same. */
+class OneEventCache extends EventCache {
+  constructor(private readonly webhook: ReadWebhook) {
+    super(1);
+  }
+
+  override get(): ReadWebhook {
+    return this.webhook;
+  }
+}
+
+const NO_WORK: DestinationAdapter = {
+  kind: 'segment',
+  kinds: new Set(['purchase']),
+  isIdempotent: () => true,
+  batch: { items: 100, bytes: 500_000 },
+  secretKeys: [],
+  checkSettings: () => [],
+  format: () => ({ ok: true, request: null, bytes: 1_000 }),
+  send: (items) => Promise.resolve(items.map(() => ({ outcome: 'accepted', confirmed: false }))),
+  close: () => Promise.resolve(),
+};
+
+const SETTINGS: Destination['settings'] = {
+  purchaseOn: 'paid',
+  money: 'shop',
+  testOrders: false,
+  excludeChannels: [],
+  consentAttribute: null,
+  own: {},
+};
+
+/** Our delivery worker itself - lanes, floors, claims, settling - with an adapter that does nothing. */
+export function openOwnDrain(databaseUrl: string): Drain {
+  const database = new Database({ url: databaseUrl, log: silentLogger });
+  const clock = new SystemClock();
+  const webhook = oneWebhook();
+  const common = { database, clock, log: silentLogger };
+  const webhooks = new WebhookReader({ loadPayloads: () => Promise.reject(new Error('everything is in the cache')) });
+  return {
+    fill: () => Promise.reject(new Error('our own rows are written by SQL')),
+    async drain(progress) {
+      const settleQueue = new CountingSettleQueue(database, silentLogger);
+      const append = (): Promise<never> => Promise.reject(new Error('nothing is replayed here'));
+      const worker = new DeliveryWorker({
+        ...common,
+        shops: {
+          shopById: (id): Shop => ({ ...SHOP, id }),
+          destinationById: (id): Destination => ({ ...DESTINATION, id }),
+        },
+        adapters: () => NO_WORK,
+        webhooks,
+        cache: new OneEventCache(webhook),
+        enricher: { enrich: (_shop, event) => Promise.resolve(event) },
+        deadLetters: new DeadLetters({ ...common, webhooks, secrets: new SecretBox([]), append }),
+        settleQueue,
+        random: systemRandom,
+        metrics: { sent: () => undefined, accepted: () => undefined },
+      });
+      settleQueue.progress = progress;
+      worker.start();
+      await progress.over;
+      await worker.stop();
+    },
+  };
+}
+
+const SHOP: Shop = {
+  id: '1',
+  domain: 'bench-one.myshopify.com',
+  key: 'bench',
+  world: 'real',
+  adminUrl: null,
+  accessToken: null,
+  settings: {},
+  destinationIds: [1],
+};
+
+const DESTINATION: Destination = {
+  id: 1,
+  name: 'none',
+  kind: 'segment',
+  world: 'real',
+  enabled: true,
+  settings: SETTINGS,
+};
+
+function oneWebhook(): ReadWebhook {
+  const [order] = makeOrders(1, 1);
+  if (!order) throw new Error('no order was made');
+  const entry: InboxEntry = {
+    source: 'http',
+    world: 'real',
+    webhookId: 'one',
+    topic: TOPIC,
+    shopDomain: order.shop,
+    receivedAtMs: Date.now(),
+    hmac: sign(order.body),
+    body: order.body,
+  };
+  return asReadWebhook(entry, readWebhook(entry));
+}
