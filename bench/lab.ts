@@ -93,7 +93,7 @@ export class Lab {
   child<A extends Api>(name: string): Child<A> {
     const profile = this.profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(this.profileDir, name)}`];
     const child = Child.start<A>(name, profile);
-    this.children.push(child as unknown as Child<Api>);
+    this.children.push(child);
     return child;
   }
 
