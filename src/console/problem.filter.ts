@@ -1,5 +1,6 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ERRORS, PlumblineError } from '../kernel/errors.js';
 import type { Logger } from '../kernel/log.js';
 import { Problem, titleOf } from './problem.js';
 
@@ -36,6 +37,10 @@ export class ProblemFilter implements ExceptionFilter {
       });
     }
     this.log.error({ ...where, err: error }, 'request failed');
+    // Its message is written for people and holds no secret.
+    if (error instanceof PlumblineError) {
+      return new Problem(503, `${error.code}: ${error.message}. Runbook: ${ERRORS[error.code].runbook}`);
+    }
     return new Problem(500, 'The log holds the reason.');
   }
 }

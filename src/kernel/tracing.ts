@@ -3,6 +3,7 @@
  * instrumentations patch http, undici and pg, and what was imported earlier stays unpatched.
  * Source: OpenTelemetry JavaScript, "Instrumentation"; the standard OTEL_* variables configure the exporter.
  */
+import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { HttpInstrumentation } from '@opentelemetry/instrumentation-http';
 import { PgInstrumentation } from '@opentelemetry/instrumentation-pg';
 import { UndiciInstrumentation } from '@opentelemetry/instrumentation-undici';
@@ -19,13 +20,23 @@ function start(): NodeSDK | null {
     metricReaders: [],
     logRecordProcessors: [],
     instrumentations: [
-      new HttpInstrumentation({ disableIncomingRequestInstrumentation: false }),
-      new UndiciInstrumentation(),
+      // Served requests; everything outgoing is undici's.
+      new HttpInstrumentation({ disableOutgoingRequestInstrumentation: true }),
+      // GA4's query holds its secret and a customer's path may be one: an outgoing call is named by its origin only.
+      new UndiciInstrumentation({
+        startSpanHook: ({ origin }) => ({ 'url.full': origin, 'url.path': '', 'url.query': '' }),
+      }),
       // Statements carry no values: those hold shops' data.
       new PgInstrumentation({ enhancedDatabaseReporting: false, requireParentSpan: true }),
     ],
   });
   sdk.start();
+  // The HTTP instrumentation patches what is required after it. Node's own modules are patched here and now, for
+  // importers too, so that it does not matter who loads them first and how.
+  const require = createRequire(import.meta.url);
+  require('node:http');
+  require('node:https');
+  syncBuiltinESMExports();
   return sdk;
 }
 

@@ -2,75 +2,25 @@ import type { Clock } from '../kernel/clock.js';
 import type { Database } from '../kernel/database.js';
 import type { SecretBox } from '../kernel/secrets.js';
 import {
-  kindOf,
   KIND_CODES,
   STATE_CODES,
-  stateOf,
   type DeadLetterFilter,
   type DeadLetterView,
   type DestinationKind,
-  type FactView,
   type HeldView,
   type InboxEntry,
   type LaneView,
-  type ObligationView,
   type OrderView,
   type Page,
   type PageRequest,
   type PipelineReader,
   type PipelineTotals,
   type WebhookOutcomeView,
-  type WebhookView,
 } from './contract.js';
+import { DEAD_LETTER_COLUMNS, deadLetterOf, type DeadLetterRow } from './dead-letter-row.js';
 import { openDeadLetter } from './delivery/dead-letters.js';
 import type { GaugeReading } from './metrics.js';
-
-const ORDER_KINDS = [
-  KIND_CODES.purchase,
-  KIND_CODES['order-updated'],
-  KIND_CODES['order-cancelled'],
-  KIND_CODES.refund,
-];
-
-const SHOP_ID = `select id::text from pipeline.shop where domain = $1`;
-
-/** Index: the primary key's prefix for the order itself, ledger_by_order for its refunds. */
-const OBLIGATIONS = `
-with keys as (
-  select shop_id, subject_id, kind, destination_id, day from pipeline.ledger where shop_id = $1 and subject_id = $2
-  union
-  select shop_id, subject_id, kind, destination_id, day from pipeline.ledger
-   where shop_id = $1 and order_id = $2 and order_id <> subject_id
-)
-select l.kind, l.subject_id, l.destination_id, t.name as destination, t.kind as destination_kind, l.state, l.reason,
-       l.version::text as version, l.attempts, l.occurred_at, l.logged_at, l.queued_at, l.accepted_at, l.confirmed_at,
-       d.due_at as next_try_at
-  from keys
-  join pipeline.ledger l using (shop_id, subject_id, kind, destination_id, day)
-  join pipeline.destination t on t.id = l.destination_id
-  left join pipeline.delivery d
-    on d.shop_id = l.shop_id and d.destination_id = l.destination_id and d.kind = l.kind and d.subject_id = l.subject_id
- where l.kind = any ($3::smallint[])
- order by l.occurred_at, l.kind, t.name`;
-
-/** Index: ledger_fact_by_subject. */
-const FACTS = `
-select subject_id, kind, destination_id, at, version::text as version, state, reason, detail, attempt, duration_ms,
-       webhook_id
-  from pipeline.ledger_fact
- where shop_id = $1 and subject_id = any ($2) and kind = any ($3::smallint[])
- order by at, attempt nulls first
- limit 5000`;
-
-/** Index: the primary key's prefix. */
-const WEBHOOKS = `
-select webhook_id as "webhookId", topic, received_at as "receivedAt", outcome, reason, repeats
-  from pipeline.webhook where shop_id = $1 and webhook_id = any ($2) order by received_at`;
-
-const DEAD_LETTER_COLUMNS = `
-select d.id::text as id, d.shop_domain, t.name as destination, d.kind, d.subject_id, d.order_id, d.topic,
-       d.webhook_id, d.lane, d.reason, d.detail, d.attempts, d.received_at, d.buried_at, d.replayed_at
-  from pipeline.dead_letter d left join pipeline.destination t on t.id = d.destination_id`;
+import { readOrder } from './order-query.js';
 
 /** Index: dead_letter_id backwards from the cursor; the filters thin what it meets. */
 const DEAD_LETTERS = `${DEAD_LETTER_COLUMNS}
@@ -85,8 +35,6 @@ const DEAD_LETTERS = `${DEAD_LETTER_COLUMNS}
  order by d.id desc limit $9`;
 
 const DEAD_LETTER = `${DEAD_LETTER_COLUMNS} where d.id = $1`;
-const DEAD_LETTERS_OF_ORDER = `${DEAD_LETTER_COLUMNS}
- where d.shop_id = $1 and (d.order_id = $2 or d.subject_id = $2) order by d.id limit 200`;
 const DEAD_LETTER_PAYLOAD = `select payload from pipeline.dead_letter where id = $1`;
 
 /** Index: held's primary key backwards from the cursor. */
@@ -167,56 +115,6 @@ select coalesce(sum(segment.entries), 0)::text as entries, min(segment.appended_
 
 const TOTALS_WINDOW_MS = 3_600_000;
 
-interface ObligationRow extends Record<string, unknown> {
-  kind: number;
-  subject_id: string;
-  destination_id: number;
-  destination: string;
-  destination_kind: DestinationKind;
-  state: number;
-  reason: string | null;
-  version: string;
-  attempts: number;
-  occurred_at: Date;
-  logged_at: Date;
-  queued_at: Date | null;
-  accepted_at: Date | null;
-  confirmed_at: Date | null;
-  next_try_at: Date | null;
-}
-
-interface FactRow extends Record<string, unknown> {
-  subject_id: string;
-  kind: number;
-  destination_id: number;
-  at: Date;
-  version: string;
-  state: number;
-  reason: string | null;
-  detail: string | null;
-  attempt: number | null;
-  duration_ms: number | null;
-  webhook_id: string | null;
-}
-
-interface DeadLetterRow extends Record<string, unknown> {
-  id: string;
-  shop_domain: string;
-  destination: string | null;
-  kind: number | null;
-  subject_id: string | null;
-  order_id: string | null;
-  topic: string;
-  webhook_id: string;
-  lane: 'ours' | 'theirs';
-  reason: string;
-  detail: string | null;
-  attempts: number;
-  received_at: Date;
-  buried_at: Date;
-  replayed_at: Date | null;
-}
-
 /** What people and later areas ask of the pipeline's tables. Reads only; every statement is short. */
 export class PipelineQueries implements PipelineReader {
   constructor(
@@ -225,26 +123,8 @@ export class PipelineQueries implements PipelineReader {
     private readonly clock: Clock,
   ) {}
 
-  async order(shopDomain: string, orderId: string): Promise<OrderView | null> {
-    const shopId = (await this.database.rows<{ id: string }>(SHOP_ID, [shopDomain]))[0]?.id;
-    if (shopId === undefined) return null;
-    const rows = await this.database.rows<ObligationRow>(OBLIGATIONS, [shopId, orderId, ORDER_KINDS]);
-    const letters = await this.database.rows<DeadLetterRow>(DEAD_LETTERS_OF_ORDER, [shopId, orderId]);
-    if (rows.length === 0 && letters.length === 0) return null;
-    const subjects = [...new Set(rows.map((row) => row.subject_id))];
-    const facts = await this.database.rows<FactRow>(FACTS, [shopId, subjects, ORDER_KINDS]);
-    const webhookIds = [...facts.map((fact) => fact.webhook_id), ...letters.map((letter) => letter.webhook_id)];
-    const webhooks = await this.database.rows<WebhookView & Record<string, unknown>>(WEBHOOKS, [
-      shopId,
-      [...new Set(webhookIds.filter((id) => id !== null))],
-    ]);
-    return {
-      shop: shopDomain,
-      orderId,
-      obligations: rows.map((row) => obligationOf(row, facts)),
-      webhooks,
-      deadLetters: letters.map(deadLetterOf),
-    };
+  order(shopDomain: string, orderId: string): Promise<OrderView | null> {
+    return readOrder(this.database, shopDomain, orderId);
   }
 
   async deadLetters(filter: DeadLetterFilter, page: PageRequest): Promise<Page<DeadLetterView>> {
@@ -348,62 +228,4 @@ export class PipelineQueries implements PipelineReader {
 function pageOf<Item extends { id: string }>(rows: Item[], limit: number): Page<Item> {
   const items = rows.slice(0, limit);
   return { items, nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
-}
-
-function obligationOf(row: ObligationRow, facts: readonly FactRow[]): ObligationView {
-  return {
-    kind: kindOf(row.kind),
-    subjectId: row.subject_id,
-    destination: row.destination,
-    destinationKind: row.destination_kind,
-    state: stateOf(row.state),
-    reason: row.reason,
-    version: row.version,
-    attempts: row.attempts,
-    occurredAt: row.occurred_at,
-    loggedAt: row.logged_at,
-    queuedAt: row.queued_at,
-    acceptedAt: row.accepted_at,
-    confirmedAt: row.confirmed_at,
-    nextTryAt: row.next_try_at,
-    facts: facts
-      .filter(
-        (fact) =>
-          fact.subject_id === row.subject_id && fact.kind === row.kind && fact.destination_id === row.destination_id,
-      )
-      .map(factOf),
-  };
-}
-
-function factOf(fact: FactRow): FactView {
-  return {
-    at: fact.at,
-    state: stateOf(fact.state),
-    version: fact.version,
-    reason: fact.reason,
-    detail: fact.detail,
-    attempt: fact.attempt,
-    durationMs: fact.duration_ms,
-    webhookId: fact.webhook_id,
-  };
-}
-
-function deadLetterOf(row: DeadLetterRow): DeadLetterView {
-  return {
-    id: row.id,
-    shop: row.shop_domain,
-    destination: row.destination,
-    kind: row.kind === null ? null : kindOf(row.kind),
-    subjectId: row.subject_id,
-    orderId: row.order_id,
-    topic: row.topic,
-    webhookId: row.webhook_id,
-    lane: row.lane,
-    reason: row.reason,
-    detail: row.detail,
-    attempts: row.attempts,
-    receivedAt: row.received_at,
-    buriedAt: row.buried_at,
-    replayedAt: row.replayed_at,
-  };
 }

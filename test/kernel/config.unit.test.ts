@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { configurationInvalid, didYouMean } from '../../src/kernel/config-faults.js';
+import { configReport, configurationInvalid, didYouMean } from '../../src/kernel/config-faults.js';
 import { loadConfig, type Config } from '../../src/kernel/config.js';
 import { PIPELINE_SECTIONS, type PipelineFile } from '../../src/pipeline/config.js';
 
@@ -193,6 +193,27 @@ shopfy: {}
       '  plumbline.yaml:1:1  b: unknown key',
       '  plumbline.yaml:2:1  a: unknown key',
     ]);
+  });
+});
+
+describe('the check of a configuration', () => {
+  it('says that it is fine, names the file, and repeats the warnings', () => {
+    const { filePath, warnings } = loaded({}, 'slos: {}\n');
+    const report = configReport({ faults: [], filePath, warnings }, false);
+    expect(report.exitCode).toBe(0);
+    expect(report.text).toContain(`fine (${join(directory, 'plumbline.yaml')})`);
+    expect(report.text).toContain('warning: section slos');
+  });
+
+  it('lists the faults, for people and as JSON, and leaves with 78', () => {
+    const { faults = [] } = load({ PORT: 'x' });
+    const found = { faults, filePath: null, warnings: [] };
+    expect(configReport(found, false)).toMatchObject({
+      exitCode: 78,
+      text: expect.stringContaining('PORT: ') as string,
+    });
+    const json = configReport(found, true);
+    expect([json.exitCode, JSON.parse(json.text)]).toMatchObject([78, { valid: false, faults: [{ key: 'PORT' }] }]);
   });
 });
 

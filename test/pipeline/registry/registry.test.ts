@@ -150,6 +150,12 @@ describe('what the file declares', () => {
     expect((await registry.desk.destinations()).map(({ name }) => name)).toEqual(['acme-ga4']);
   });
 
+  it('is refused when an adapter refuses it, naming destination and key', async () => {
+    const refused = declared([], [{ ...GA4, measurementId: 'G-refused' }]);
+    await expect(registry.applyDeclared(refused, 'real')).rejects.toThrow(/acme-ga4 {2}measurementId: is refused/);
+    expect(await registry.desk.destinations()).toEqual([]);
+  });
+
   it('keeps the sandbox and the real world apart', async () => {
     await registry.applyDeclared(declared([ACME], [GA4, LAKE]), 'sandbox');
     expect(registry.shopByDomain('real', 'acme.myshopify.com')).toBeUndefined();
