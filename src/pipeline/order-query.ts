@@ -30,7 +30,7 @@ with keys as (
 )
 select l.kind, l.subject_id, l.destination_id, t.name as destination, t.kind as destination_kind, l.state, l.reason,
        l.version::text as version, l.attempts, l.occurred_at, l.logged_at, l.queued_at, l.accepted_at, l.confirmed_at,
-       d.due_at as next_try_at
+       case when t.enabled then d.due_at end as next_try_at -- a disabled destination parks: nothing is tried
   from keys
   join pipeline.ledger l using (shop_id, subject_id, kind, destination_id, day)
   join pipeline.destination t on t.id = l.destination_id

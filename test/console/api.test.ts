@@ -275,6 +275,27 @@ describe('an order', () => {
     expect(deadLetters).toMatchObject([{ reason: 'bad-credentials', lane: 'theirs', destination: 'acme-ga4' }]);
   });
 
+  it('is tried next when it is due, and never while its destination is parked', async () => {
+    await connectAcme();
+    await addObligation(app.db.database, {
+      shop: ACME,
+      destination: 'acme-ga4',
+      subjectId: '1001',
+      kind: 'purchase',
+      state: 'queued',
+      at: FIVE_BEFORE,
+      webhookId: 'w-1',
+      facts: [{ state: 'queued' }],
+      waiting: true,
+    });
+    const nextTry = async (): Promise<unknown> =>
+      ((await ask('GET', `/api/v1/orders/${ACME}/1001`)).body as { obligations: { nextTryAt: unknown }[] })
+        .obligations[0]?.nextTryAt;
+    expect(await nextTry()).toBe(new Date(FIVE_BEFORE.getTime() + 60_000).toISOString());
+    await ask('POST', '/api/v1/destinations/acme-ga4/disable');
+    expect(await nextTry()).toBeNull();
+  });
+
   it('answers 404 with where to look when nothing is known, of the order or of the shop', async () => {
     await connectAcme();
     const order = await ask('GET', `/api/v1/orders/${ACME}/1`);

@@ -14,7 +14,7 @@ export function table(
   width: number,
 ): string {
   const cells = [headers, ...rows].map((row) =>
-    row.map((cell) => (cell === null ? '-' : String(cell).replace(/\s+/g, ' '))),
+    row.map((cell) => (cell === null ? '-' : String(cell).replace(/(?<=\S)\s+/g, ' '))),
   );
   const widths = headers.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   const room = Math.max(width, WIDTH_MIN) - GAP * (headers.length - 1);
