@@ -1,7 +1,7 @@
 import './kernel/tracing.js';
 import { Service, type Addresses } from './app.module.js';
 import { loadConfig } from './kernel/config.js';
-import { configurationInvalid } from './kernel/config-faults.js';
+import { configReport, configurationInvalid } from './kernel/config-faults.js';
 import { PlumblineError, messageOf } from './kernel/errors.js';
 import { createLogger, redactText } from './kernel/log.js';
 import { tracing } from './kernel/tracing.js';
@@ -12,6 +12,19 @@ const EXIT_WITHIN_MS = 10_000;
 async function main(): Promise<void> {
   const sinceStartMs = (): number => Math.round(process.uptime() * 1_000);
   const loaded = loadConfig(process.env, { sections: PIPELINE_SECTIONS });
+  if (process.argv.includes('--check-config')) {
+    const report = configReport(
+      {
+        faults: loaded.faults ?? [],
+        warnings: loaded.config?.warnings ?? [],
+        filePath: loaded.config?.filePath ?? null,
+      },
+      process.argv.includes('--json'),
+    );
+    process.stdout.write(report.text);
+    process.exitCode = report.exitCode;
+    return;
+  }
   if (!loaded.config) throw configurationInvalid(loaded.faults);
   const { config } = loaded;
   const log = createLogger(config.logLevel);

@@ -5,6 +5,7 @@ import { systemRandom } from '../../src/kernel/random.js';
 import { SecretBox } from '../../src/kernel/secrets.js';
 import type { Destination, DestinationAdapter, InboxEntry, Shop } from '../../src/pipeline/contract.js';
 import { DeadLetters } from '../../src/pipeline/delivery/dead-letters.js';
+import { Sender } from '../../src/pipeline/delivery/sender.js';
 import { SettleQueue } from '../../src/pipeline/delivery/settle-queue.js';
 import { DeliveryWorker } from '../../src/pipeline/delivery/worker.js';
 import { EventCache, type ReadWebhook } from '../../src/pipeline/event-cache.js';
@@ -69,13 +70,8 @@ export function openOwnDrain(databaseUrl: string): Drain {
     async drain(progress) {
       const settleQueue = new CountingSettleQueue(database, silentLogger);
       const append = (): Promise<never> => Promise.reject(new Error('nothing is replayed here'));
-      const worker = new DeliveryWorker({
+      const sender = new Sender({
         ...common,
-        shops: {
-          shopById: (id): Shop => ({ ...SHOP, id }),
-          destinationById: (id): Destination => ({ ...DESTINATION, id }),
-        },
-        adapters: () => NO_WORK,
         webhooks,
         cache: new OneEventCache(webhook),
         enricher: { enrich: (_shop, event) => Promise.resolve(event) },
@@ -83,6 +79,15 @@ export function openOwnDrain(databaseUrl: string): Drain {
         settleQueue,
         random: systemRandom,
         metrics: { sent: () => undefined, accepted: () => undefined },
+      });
+      const worker = new DeliveryWorker({
+        ...common,
+        shops: {
+          shopById: (id): Shop => ({ ...SHOP, id }),
+          destinationById: (id): Destination => ({ ...DESTINATION, id }),
+        },
+        adapters: () => NO_WORK,
+        sender,
       });
       settleQueue.progress = progress;
       worker.start();

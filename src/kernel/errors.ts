@@ -69,11 +69,7 @@ export class InvariantBroken extends Error {
   }
 }
 
-export function invariant(
-  condition: unknown,
-  message: string,
-  facts: Record<string, unknown> = {},
-): asserts condition {
+export function invariant(condition: unknown, message: string, facts: Record<string, unknown> = {}): asserts condition {
   if (!condition) throw new InvariantBroken(message, facts);
 }
 

@@ -294,6 +294,9 @@ export interface DestinationAdapter {
   close(): Promise<void>;
 }
 
+/** The adapter for a destination: the sandbox's have their own, because only they may reach loopback unasked. */
+export type AdapterOf = (destination: Pick<Destination, 'kind' | 'world'>) => DestinationAdapter | undefined;
+
 // --- registry ----------------------------------------------------------------------------------------------------
 
 /** Who declared it: what the configuration file declares is read-only over the API. */

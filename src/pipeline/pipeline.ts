@@ -12,6 +12,7 @@ import type { Ids, Random } from '../kernel/random.js';
 import type { SecretBox } from '../kernel/secrets.js';
 import type { AdapterOf, DestinationAdapter, DestinationKind, World } from './contract.js';
 import { DeadLetters } from './delivery/dead-letters.js';
+import { Sender } from './delivery/sender.js';
 import { SettleQueue } from './delivery/settle-queue.js';
 import { DeliveryWorker } from './delivery/worker.js';
 import { createAdapters } from './destinations/registry.js';
@@ -94,7 +95,8 @@ export class Pipeline {
       applicationName: `plumbline-${options.processName}`,
     });
     this.reader = new InboxReader({ secrets, clock });
-    const ensureDays = (): Promise<unknown> => ensurePartitions(this.database, clock, pipelinePartitions(), { log });
+    const ensureDays = (): Promise<unknown> =>
+      ensurePartitions(this.database, clock, pipelinePartitions(clock.nowMs()), { log });
     const stream = { databaseUrl: options.databaseUrl, writer: options.processName, secrets, clock };
     this.writer = new InboxWriter({
       ...stream,
@@ -160,10 +162,8 @@ export class Pipeline {
       append,
     });
     const cache = new EventCache();
-    this.worker = new DeliveryWorker({
+    const sender = new Sender({
       database: this.database,
-      shops: this.registry,
-      adapters,
       webhooks: this.webhooks,
       cache,
       enricher: new Enricher(this.database, new AdminProductSource(this.adminApi), clock, log),
@@ -177,6 +177,7 @@ export class Pipeline {
         accepted: (kind, ms) => metrics.acceptedAfter(kind, ms / 1_000),
       },
     });
+    this.worker = new DeliveryWorker({ database: this.database, shops: this.registry, adapters, sender, clock, log });
     this.router = new Router({
       database: this.database,
       inbox: this.reader,
@@ -205,7 +206,7 @@ export class Pipeline {
       this.registry.watch(),
       loop('held', 1_000, () => held.round()),
       loop('retention', HOUSE_EVERY_MS, async () => {
-        await keepHouse(this.database, clock, log);
+        await keepHouse(this.database, this.reader, clock, log);
         return 'idle';
       }),
     );
@@ -232,7 +233,8 @@ export class Pipeline {
    * @param declare writes what the configuration declares, before anything is routed
    */
   async openRest(declare: (registry: Registry) => Promise<void>): Promise<void> {
-    await ensurePartitions(this.database, this.options.clock, pipelinePartitions(), { log: this.options.log });
+    const { clock, log } = this.options;
+    await ensurePartitions(this.database, clock, pipelinePartitions(clock.nowMs()), { log });
     if (!this.dataSource.isInitialized) await this.dataSource.initialize();
     await declare(this.registry);
     await this.registry.refresh();

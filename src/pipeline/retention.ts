@@ -2,27 +2,30 @@ import type { Clock } from '../kernel/clock.js';
 import type { Database } from '../kernel/database.js';
 import type { Logger } from '../kernel/log.js';
 import { dropExpired, ensurePartitions } from '../kernel/partitions.js';
-import { pipelinePartitions } from './partitions.js';
+import type { InboxReader } from './inbox/inbox-reader.js';
+import { PAYLOAD_DAYS_MAX, pipelinePartitions } from './partitions.js';
 
 const DAY_MS = 86_400_000;
-
-/**
- * Shopify's compliance webhooks leave 30 days to erase personal data. The inbox is dropped after 14; payloads kept
- * longer for people - dead letters, held webhooks - end after 28, whatever became of them.
- * Source: shopify.dev/docs/apps/build/compliance/privacy-law-compliance (read 2026-11)
- */
-const PAYLOAD_DAYS_MAX = 28;
 
 const ERASE_DEAD_LETTERS = `
 update pipeline.dead_letter set payload = ''::bytea where buried_at < $1 and length(payload) > 0`;
 const ERASE_HELD = `delete from pipeline.held where held_at < $1`;
 const FORGET_RELEASED = `delete from pipeline.held where released_at < $1`;
 
-/** Partitions for the days to come, and the end of what has been kept long enough. */
-export async function keepHouse(database: Database, clock: Clock, log: Logger): Promise<void> {
-  const tables = pipelinePartitions();
+/**
+ * Partitions for the days to come, and the end of what has been kept long enough: the inbox after 14 days, and
+ * payloads kept longer for people - dead letters, held webhooks - after 28, whatever became of them.
+ */
+export async function keepHouse(
+  database: Database,
+  inbox: Pick<InboxReader, 'forgetClosed'>,
+  clock: Clock,
+  log: Logger,
+): Promise<void> {
+  const tables = pipelinePartitions(clock.nowMs());
   const created = await ensurePartitions(database, clock, tables, { log });
   const dropped = await dropExpired(database, clock, tables);
+  await inbox.forgetClosed(database, new Date(clock.nowMs() - PAYLOAD_DAYS_MAX * DAY_MS));
   const endedAt = new Date(clock.nowMs() - PAYLOAD_DAYS_MAX * DAY_MS);
   const letters = await database.query(ERASE_DEAD_LETTERS, [endedAt]);
   const held = await database.query(ERASE_HELD, [endedAt]);

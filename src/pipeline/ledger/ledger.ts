@@ -1,5 +1,5 @@
 import type { Queryable } from '../../kernel/database.js';
-import { KIND_CODES, STATE_CODES, kindOf, stateOf, type Kind, type State } from '../contract.js';
+import { KIND_CODES, STATE_CODES, kindOf, stateOf, type Kind, type PayloadPointer, type State } from '../contract.js';
 import type { Obligation } from '../router/plan.js';
 
 const { expected, queued, accepted, confirmed, ignored, failed, missing, unconfirmable } = STATE_CODES;
@@ -137,6 +137,29 @@ export async function ordersLeftOut(
   return new Map(
     rows.map((row) => [`${row.shop_id}/${row.subject_id}/${row.destination_id}`, row.reason ?? 'ignored']),
   );
+}
+
+/** Where an order's purchase lies in the inbox, whichever destination it was for. Index: the primary key's prefix. */
+const PURCHASE_POINTER = `
+select segment_day::text, stream_id, segment_seq, entry from pipeline.ledger
+ where shop_id = $1 and subject_id = $2 and kind = ${KIND_CODES.purchase} limit 1`;
+
+/** @returns `null` when no webhook of the order has been seen */
+export async function purchasePointer(
+  database: Queryable,
+  shopId: string,
+  orderId: string,
+): Promise<PayloadPointer | null> {
+  const { rows } = await database.query<{
+    segment_day: string;
+    stream_id: number;
+    segment_seq: string;
+    entry: number;
+  }>(PURCHASE_POINTER, [shopId, orderId]);
+  const [row] = rows;
+  return row
+    ? { segmentDay: row.segment_day, streamId: row.stream_id, segmentSeq: row.segment_seq, entry: row.entry }
+    : null;
 }
 
 /** One obligation's key and the version that was under way. */

@@ -26,8 +26,8 @@ import { hold, type HeldReason } from './held.js';
 import { foldObligations, planObligation, withOrderLeftOut, type Obligation } from './plan.js';
 import { recordWebhooks, markDuplicates, type WebhookRecord, type WebhookOutcome } from './webhook-record.js';
 
-/** Bounds what one transaction holds in memory: a segment is about 1 MB at the most. */
-const SEGMENTS_AT_ONCE = 32;
+/** In quiet times a segment is one webhook; the reader bounds by bytes what one transaction holds in memory. */
+const SEGMENTS_AT_ONCE = 64;
 
 export interface RouterDeps {
   database: Database;

@@ -1,0 +1,341 @@
+import { stopwatch, type Clock } from '../../kernel/clock.js';
+import type { Database } from '../../kernel/database.js';
+import { messageOf } from '../../kernel/errors.js';
+import type { Logger } from '../../kernel/log.js';
+import type { Random } from '../../kernel/random.js';
+import type {
+  DeliveryItem,
+  Destination,
+  DestinationAdapter,
+  DestinationKind,
+  Formatted,
+  Outcome,
+  PipelineEvent,
+  Shop,
+} from '../contract.js';
+import { keyOf, type EventCache, type ReadWebhook } from '../event-cache.js';
+import { eventId } from '../event/event-id.js';
+import { purchasePointer, type Settlement } from '../ledger/ledger.js';
+import type { WebhookReader } from '../webhook-reader.js';
+import type { DeadLetters } from './dead-letters.js';
+import type { Lane } from './lane.js';
+import { rememberLane, restoreAgeOrder, type Claim } from './queue.js';
+import { isSpent, retryDelayMs } from './retry.js';
+import type { SettleQueue } from './settle-queue.js';
+
+const SEND_DEADLINE_MS = 10_000;
+
+export interface DeliveryMetrics {
+  /** One item's outcome at a destination. */
+  sent(destination: DestinationKind, outcome: Outcome['outcome'], durationMs: number): void;
+  /** Webhook received → destination's 2xx. */
+  accepted(destination: DestinationKind, endToEndMs: number): void;
+}
+
+export interface SenderDeps {
+  database: Database;
+  webhooks: WebhookReader;
+  cache: EventCache;
+  enricher: { enrich(shop: Shop, event: PipelineEvent): Promise<PipelineEvent> };
+  deadLetters: DeadLetters;
+  settleQueue: SettleQueue;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  metrics: DeliveryMetrics;
+}
+
+interface Prepared {
+  claim: Claim;
+  item: DeliveryItem;
+  formatted: Extract<Formatted, { ok: true }>;
+  receivedAtMs: number;
+}
+
+/** Where a lane's claims go. */
+export interface Route {
+  shop: Shop;
+  destination: Destination;
+  adapter: DestinationAdapter;
+}
+
+/** Brings claimed deliveries to their destination: reads, enriches, formats, sends, and settles what came of it. */
+export class Sender {
+  constructor(private readonly deps: SenderDeps) {}
+
+  /**
+   * All claims are of one lane. Resolves when each has an outcome that is written, or is left to its lease.
+   *
+   * @param sent called whenever a request has ended, so that the next claim need not wait for the rest
+   */
+  async deliver(lane: Lane, claims: readonly Claim[], route: Route, sent: () => void): Promise<void> {
+    const { shop, destination, adapter } = route;
+    // Counted from the claim on, so that the lane's room is right while events are being prepared.
+    const reserved = Math.ceil(claims.length / adapter.batch.items);
+    lane.sending += reserved;
+    let prepared: Prepared[];
+    try {
+      prepared = await this.prepare(claims, shop, destination, adapter);
+    } finally {
+      lane.sending -= reserved;
+    }
+    const batches = splitBatches(prepared, adapter.batch);
+    await Promise.all(batches.map((batch) => this.sendBatch(lane, batch, destination, adapter, sent)));
+  }
+
+  /** Reads, enriches and formats; what cannot be formatted is buried here. */
+  private async prepare(
+    claims: readonly Claim[],
+    shop: Shop,
+    destination: Destination,
+    adapter: DestinationAdapter,
+  ): Promise<Prepared[]> {
+    const read = await this.readAll(claims);
+    const prepared = await Promise.all(
+      claims.map(async (claim): Promise<Prepared | null> => {
+        const webhook = read.get(keyOf(claim));
+        const event = webhook?.events.find((candidate) => candidate.kind === claim.kind);
+        if (!webhook || !event) {
+          await this.bury(claim, 'ours', webhook ? 'event-not-in-payload' : 'payload-expired', null, 0, 'failed');
+          return null;
+        }
+        if (claim.orphaned && !adapter.isIdempotent(claim.kind)) {
+          // The process that held it died between sending and settling. Sending again could count it twice.
+          await this.bury(
+            claim,
+            'ours',
+            'ambiguous-not-repeatable',
+            'a process ended during the call',
+            0,
+            'unconfirmable',
+          );
+          return null;
+        }
+        const item: DeliveryItem = {
+          shop,
+          event: await this.withOrderName(claim, await this.deps.enricher.enrich(shop, event)),
+          eventId: eventId({
+            shopDomain: shop.domain,
+            subjectId: claim.subjectId,
+            kind: claim.kind,
+            version: claim.version,
+          }),
+          attempt: claim.attempts + 1,
+          maybeSentBefore: claim.orphaned || claim.attempts > 0,
+        };
+        const formatted = adapter.format(item, destination);
+        if (!formatted.ok) {
+          await this.bury(claim, formatted.lane, formatted.reason, formatted.detail, 0, 'failed');
+          return null;
+        }
+        return { claim, item, formatted, receivedAtMs: webhook.receivedAtMs };
+      }),
+    );
+    return prepared.filter((one) => one !== null);
+  }
+
+  /** A refund's body does not carry its order's name, and a shop may know its GA4 transactions by it. */
+  private async withOrderName(claim: Claim, event: PipelineEvent): Promise<PipelineEvent> {
+    if (event.kind !== 'refund' || event.orderName !== null) return event;
+    const pointer = await purchasePointer(this.deps.database, claim.shopId, event.orderId);
+    const [order] = pointer ? await this.deps.webhooks.read([pointer]) : [];
+    return { ...event, orderName: order?.events[0]?.orderName ?? null };
+  }
+
+  private async readAll(claims: readonly Claim[]): Promise<Map<string, ReadWebhook>> {
+    const read = new Map<string, ReadWebhook>();
+    const absent: Claim[] = [];
+    for (const claim of claims) {
+      const cached = this.deps.cache.get(claim);
+      if (cached) read.set(keyOf(claim), cached);
+      else absent.push(claim);
+    }
+    if (absent.length > 0) {
+      const loaded = await this.deps.webhooks.read(absent);
+      absent.forEach((claim, i) => {
+        const webhook = loaded[i];
+        if (webhook) read.set(keyOf(claim), webhook);
+      });
+    }
+    return read;
+  }
+
+  private async sendBatch(
+    lane: Lane,
+    batch: readonly Prepared[],
+    destination: Destination,
+    adapter: DestinationAdapter,
+    sent: () => void,
+  ): Promise<void> {
+    lane.sending += 1;
+    const took = stopwatch();
+    let outcomes: Outcome[];
+    try {
+      outcomes = await adapter.send(batch, destination, AbortSignal.timeout(SEND_DEADLINE_MS));
+    } catch (error) {
+      // An adapter must not throw; one that does has a bug, and nothing tells whether the request went out.
+      this.deps.log.error({ err: error, destination: destination.name }, 'destination adapter threw');
+      outcomes = batch.map(() => ({ outcome: 'ambiguous', detail: `adapter threw: ${messageOf(error)}` }));
+    } finally {
+      lane.sending -= 1;
+    }
+    const durationMs = took();
+    await this.judgeLane(lane, outcomes);
+    sent();
+    await Promise.all(
+      batch.map((prepared, i) =>
+        this.settleOne(lane, prepared, outcomes[i] as Outcome, destination, adapter, durationMs),
+      ),
+    );
+  }
+
+  private async judgeLane(lane: Lane, outcomes: readonly Outcome[]): Promise<void> {
+    const nowMs = this.deps.clock.nowMs();
+    const trouble = outcomes.find(
+      (o) => o.outcome === 'unreachable' || o.outcome === 'throttled' || o.outcome === 'ambiguous',
+    );
+    const answered = outcomes.some((o) => o.outcome === 'accepted' || o.outcome === 'rejected');
+    let changed = false;
+    if (trouble && !answered) {
+      const retryAfterMs = 'retryAfterMs' in trouble ? trouble.retryAfterMs : null;
+      changed = lane.failed(nowMs, trouble.detail, retryAfterMs, this.deps.random);
+    } else if (answered) {
+      changed = lane.succeeded();
+      if (changed) {
+        await restoreAgeOrder(this.deps.database, lane.key);
+        lane.resetFloor();
+        lane.dueAtMs = nowMs;
+      }
+    }
+    if (changed || lane.state === 'open') {
+      this.deps.log[changed ? 'warn' : 'debug'](
+        { shop: lane.key.shopId, destination: lane.key.destinationId, breaker: lane.state, error: lane.lastError },
+        changed ? `lane ${lane.state === 'open' ? 'blocked' : 'flows again'}` : 'lane still blocked',
+      );
+      await rememberLane(this.deps.database, lane, nowMs);
+    }
+  }
+
+  private async settleOne(
+    lane: Lane,
+    prepared: Prepared,
+    outcome: Outcome,
+    destination: Destination,
+    adapter: DestinationAdapter,
+    durationMs: number,
+  ): Promise<void> {
+    const { claim } = prepared;
+    this.deps.metrics.sent(destination.kind, outcome.outcome, durationMs);
+    switch (outcome.outcome) {
+      case 'accepted': {
+        const at = this.deps.clock.now();
+        this.deps.metrics.accepted(destination.kind, at.getTime() - prepared.receivedAtMs);
+        await this.deps.settleQueue.add({
+          ...this.settlement(claim, durationMs),
+          state: outcome.confirmed ? 'confirmed' : 'accepted',
+          reason: null,
+          detail: outcome.status === undefined ? null : `HTTP ${outcome.status}`,
+          attempt: claim.attempts + 1,
+        });
+        return;
+      }
+      case 'rejected':
+        await this.bury(claim, outcome.lane, outcome.reason, outcome.detail, durationMs, 'failed');
+        return;
+      case 'ambiguous':
+        if (!adapter.isIdempotent(claim.kind)) {
+          await this.bury(claim, 'ours', 'ambiguous-not-repeatable', outcome.detail, durationMs, 'unconfirmable');
+          return;
+        }
+        await this.retry(lane, claim, 'ambiguous', outcome.detail, null, durationMs);
+        return;
+      case 'throttled':
+        await this.retry(lane, claim, 'throttled', outcome.detail, outcome.retryAfterMs, durationMs);
+        return;
+      case 'unreachable':
+        await this.retry(lane, claim, 'unreachable', outcome.detail, outcome.retryAfterMs, durationMs);
+        return;
+    }
+  }
+
+  private async retry(
+    lane: Lane,
+    claim: Claim,
+    reason: 'ambiguous' | 'throttled' | 'unreachable',
+    detail: string,
+    retryAfterMs: number | null,
+    durationMs: number,
+  ): Promise<void> {
+    const nowMs = this.deps.clock.nowMs();
+    const attempts = claim.attempts + 1;
+    // While the lane is blocked the event keeps its place by age; the lane decides when the next one goes.
+    const blocked = lane.state === 'open';
+    const dueAtMs = blocked ? claim.queuedAt.getTime() : nowMs + retryDelayMs(attempts, retryAfterMs, this.deps.random);
+    if (isSpent(claim.queuedAt.getTime(), Math.max(nowMs, dueAtMs))) {
+      await this.bury(claim, 'theirs', `not-delivered-in-72h`, `${reason}: ${detail}`, durationMs, 'failed');
+      return;
+    }
+    await this.deps.settleQueue.add({
+      ...this.settlement(claim, durationMs),
+      state: 'queued',
+      reason,
+      detail,
+      attempt: attempts,
+      dueAt: new Date(dueAtMs),
+    });
+    if (blocked) lane.resetFloor();
+    lane.dueAtMs = Math.min(lane.dueAtMs ?? Infinity, dueAtMs);
+  }
+
+  private settlement(claim: Claim, durationMs: number): Omit<Settlement, 'state' | 'reason' | 'detail' | 'attempt'> {
+    return {
+      shopId: claim.shopId,
+      subjectId: claim.subjectId,
+      kind: claim.kind,
+      destinationId: claim.destinationId,
+      ledgerDay: claim.ledgerDay,
+      orderId: claim.orderId,
+      version: claim.version,
+      lease: claim.lease,
+      durationMs,
+      at: this.deps.clock.now(),
+      dueAt: null,
+      segmentDay: claim.segmentDay,
+      streamId: claim.streamId,
+      segmentSeq: claim.segmentSeq,
+      entry: claim.entry,
+      queuedAt: claim.queuedAt,
+    };
+  }
+
+  private async bury(
+    claim: Claim,
+    lane: 'ours' | 'theirs',
+    reason: string,
+    detail: string | null,
+    durationMs: number,
+    state: 'failed' | 'unconfirmable',
+  ): Promise<void> {
+    await this.deps.deadLetters.bury(
+      { ...this.settlement(claim, durationMs), state, reason, detail, attempt: claim.attempts + 1 },
+      lane,
+    );
+  }
+}
+
+function splitBatches(prepared: readonly Prepared[], limit: DestinationAdapter['batch']): Prepared[][] {
+  const batches: Prepared[][] = [];
+  let current: Prepared[] = [];
+  let bytes = 0;
+  for (const one of prepared) {
+    if (current.length > 0 && (current.length >= limit.items || bytes + one.formatted.bytes > limit.bytes)) {
+      batches.push(current);
+      current = [];
+      bytes = 0;
+    }
+    current.push(one);
+    bytes += one.formatted.bytes;
+  }
+  if (current.length > 0) batches.push(current);
+  return batches;
+}
