@@ -64,7 +64,10 @@ export function openOwnDrain(databaseUrl: string): Drain {
   const clock = new SystemClock();
   const webhook = oneWebhook();
   const common = { database, clock, log: silentLogger };
-  const webhooks = new WebhookReader({ loadPayloads: () => Promise.reject(new Error('everything is in the cache')) });
+  const webhooks = new WebhookReader(
+    { loadPayloads: () => Promise.reject(new Error('everything is in the cache')) },
+    { shopByDomain: () => SHOP },
+  );
   return {
     fill: () => Promise.reject(new Error('our own rows are written by SQL')),
     async drain(progress) {

@@ -74,6 +74,14 @@ export const shopSettingsSchema = z.strictObject({
     .regex(/^[A-Z]{3}$/, 'expected an ISO 4217 code like EUR')
     .optional()
     .meta(about('The currency of the shop, where a payload leaves it out.')),
+  clientIdAttributes: z
+    .array(nonEmpty)
+    .optional()
+    .meta(about("Note attributes that hold GA's client id in this storefront; tried before the usual names.")),
+  sessionIdAttributes: z
+    .array(nonEmpty)
+    .optional()
+    .meta(about("Note attributes that hold GA's session id in this storefront; tried before the usual names.")),
 });
 
 /** Source: Shopify help, "myshopify.com domain": letters, digits and hyphens before `.myshopify.com`. */

@@ -72,6 +72,9 @@ export interface ShopSettings {
   /** IANA zone and ISO 4217 code as the shop has them; used where a payload leaves them out. */
   timeZone?: string;
   currency?: string;
+  /** Note attributes in which this storefront keeps GA's client id and session id; tried before the usual names. */
+  clientIdAttributes?: readonly string[];
+  sessionIdAttributes?: readonly string[];
 }
 
 export interface Destination {

@@ -150,9 +150,10 @@ export class Pipeline {
       sandbox: new HttpOut(new AddressGuard(reach.sandbox)),
     };
     this.adminApi = new AdminApi({ clock, apiVersion: options.apiVersion, post: this.postJson.bind(this) });
-    this.webhooks = new WebhookReader({
-      loadPayloads: (pointers) => this.reader.loadPayloads(this.database, pointers),
-    });
+    this.webhooks = new WebhookReader(
+      { loadPayloads: (pointers) => this.reader.loadPayloads(this.database, pointers) },
+      this.registry,
+    );
     this.deadLetters = new DeadLetters({
       database: this.database,
       webhooks: this.webhooks,

@@ -1,5 +1,6 @@
-import type { InboxEntry, PayloadPointer, Reading } from './contract.js';
+import type { InboxEntry, PayloadPointer, Reading, Shop, World } from './contract.js';
 import type { ReadWebhook } from './event-cache.js';
+import { browserIdNames } from './event/browser-ids.js';
 import { readWebhook } from './event/read-webhook.js';
 import { withImpliedEvents } from './router/plan.js';
 
@@ -14,11 +15,18 @@ export interface PayloadSource {
  * delivery after a restart says what it would have said before.
  */
 export class WebhookReader {
-  constructor(private readonly inbox: PayloadSource) {}
+  constructor(
+    private readonly inbox: PayloadSource,
+    private readonly shops: { shopByDomain(world: World, domain: string): Shop | undefined },
+  ) {}
 
   async read(pointers: readonly PayloadPointer[]): Promise<(ReadWebhook | null)[]> {
     const entries = await this.inbox.loadPayloads(pointers);
-    return entries.map((entry) => entry && asReadWebhook(entry, readWebhook(entry)));
+    return entries.map((entry) => {
+      if (!entry) return null;
+      const names = browserIdNames(this.shops.shopByDomain(entry.world, entry.shopDomain)?.settings ?? {});
+      return asReadWebhook(entry, readWebhook(entry, names));
+    });
   }
 
   /** The bytes themselves, for a dead letter. */

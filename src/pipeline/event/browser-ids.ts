@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { PipelineEvent } from '../contract.js';
+import type { PipelineEvent, ShopSettings } from '../contract.js';
 
 /** Note attributes in which a storefront keeps Google Analytics' ids; compared without case. */
 export interface BrowserIdNames {
@@ -12,6 +12,16 @@ export const DEFAULT_BROWSER_ID_NAMES: BrowserIdNames = {
   client: ['google-clientID', '_ga', 'ga_client_id', 'ga-client-id', 'client_id', 'clientId'],
   session: ['ga_session_id', 'ga-session-id', 'google-sessionID', 'session_id', 'sessionId'],
 };
+
+/** The names one shop uses: its own first, then the usual ones. */
+export function browserIdNames(settings: ShopSettings): BrowserIdNames {
+  const { clientIdAttributes: client, sessionIdAttributes: session } = settings;
+  if (!client && !session) return DEFAULT_BROWSER_ID_NAMES;
+  return {
+    client: [...(client ?? []), ...DEFAULT_BROWSER_ID_NAMES.client],
+    session: [...(session ?? []), ...DEFAULT_BROWSER_ID_NAMES.session],
+  };
+}
 
 const CLIENT_ID = /^(?:GA\d\.\d+(?:-\d+)?\.)?([1-9]\d{0,19}\.[1-9]\d{0,19})$/;
 const PLAIN_SESSION = /^([1-9]\d{0,14})$/;

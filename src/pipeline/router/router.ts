@@ -18,6 +18,7 @@ import type {
 import { insertDeadLetter } from '../delivery/dead-letters.js';
 import type { LaneKey } from '../delivery/lane.js';
 import type { EventCache } from '../event-cache.js';
+import { browserIdNames } from '../event/browser-ids.js';
 import { readWebhook } from '../event/read-webhook.js';
 import type { InboxReader } from '../inbox/inbox-reader.js';
 import { ordersLeftOut, planObligations } from '../ledger/ledger.js';
@@ -127,7 +128,7 @@ export class Router {
 
   private read(entry: InboxEntry, pointer: PayloadPointer): Routed {
     const shop = this.deps.shops.shopByDomain(entry.world, entry.shopDomain);
-    const reading = readWebhook(entry);
+    const reading = shop ? readWebhook(entry, browserIdNames(shop.settings)) : readWebhook(entry);
     const webhook = asReadWebhook(entry, reading);
     if (shop && webhook.events.length > 0) this.deps.cache.set(pointer, webhook, entry.body.length);
     return { entry, pointer, shop, reading, events: webhook.events };
