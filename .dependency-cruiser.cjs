@@ -1,4 +1,4 @@
-// One direction (STYLE): an area imports only the areas before it, and of those only their contract.ts.
+// One direction: an area imports only the areas before it, and of those only their contract.ts.
 const AREAS = ['pipeline', 'monitoring', 'alerting', 'status-page', 'console'];
 const EVERY_AREA = `^src/(?:${AREAS.join('|')})/`;
 // Who wires everything together: main, the application's module, and nothing else.

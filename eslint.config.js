@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-// Time, ids and chance are given by constructor (STYLE: "Time, ids and chance are given"); only the kernel asks the machine.
+// Time, ids and chance are given by constructor; only the kernel asks the machine.
 const ASKS_THE_MACHINE = [
   'error',
   { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'take a Clock and ask it for now()' },

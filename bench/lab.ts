@@ -16,7 +16,7 @@ import { cpuSecondsOf, cpuSecondsOfFamily, isMemoryFileSystem, machineCpuSeconds
 import { Child, type Api } from './rpc.js';
 
 const TEMPLATE = 'bench_template';
-// A backend that ends is counted with its server only once the server has heard of it (facts, section 10).
+// A backend that ends is counted with its server only once the server has heard of it.
 const SETTLE_MS = 150;
 
 /** What one stretch of work cost. Seconds of processor time, bytes of write-ahead log. */

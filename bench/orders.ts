@@ -22,7 +22,7 @@ export interface Order {
 
 /**
  * Different orders, each with names, addresses, lines, tokens and amounts of its own, of six stores: identical ones
- * would flatter every compression (facts: by half). 8 to 9 KB; zstd makes some 1.1 KB of each in a batch of a hundred.
+ * would flatter every compression (by half: docs/performance.md). 8 to 9 KB; zstd makes some 1.1 KB of each in a batch of a hundred.
  */
 export function makeOrders(count: number, seed: number): Order[] {
   const nowMs = Date.now();

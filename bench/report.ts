@@ -18,7 +18,7 @@ export interface Setting {
   seconds: number;
 }
 
-/** What DESIGN section 8 lists and this command does not measure. */
+/** What is aimed at (docs/performance.md) and not measured by this command. */
 const ELSEWHERE: readonly (readonly [string, string])[] = [
   ['hourly comparison of 417 k listed orders', 'comes with reconciliation'],
   ['set-up on a fresh machine', 'measured by hand: `time npm start` on a clean clone, less the download'],

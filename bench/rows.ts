@@ -3,7 +3,7 @@ import type { Row } from './verdict.js';
 
 const RIVALS = ['pg-boss', 'graphile-worker', 'bullmq'] as const;
 
-/** The aims of DESIGN section 8 in its order, with the floors of facts/performance.md section 8. */
+/** The aims and floors of docs/performance.md. */
 export const ROWS: readonly Row[] = [
   {
     scenario: 'intake',

@@ -18,7 +18,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** RFC 3339 in UTC with `digits` of fraction, 0 to 9: Shopify's own headers vary in it (facts: 6 and 9 were seen). */
+/** RFC 3339 in UTC with `digits` of fraction, 0 to 9: Shopify's own headers vary in it (6 and 9 were seen: docs/shopify.md). */
 export function utcTime(atMs: number, digits: number, random: () => number): string {
   const base = new Date(atMs).toISOString().slice(0, 19);
   if (digits === 0) return `${base}Z`;

@@ -62,7 +62,7 @@ async function openPgBoss(databaseUrl: string): Promise<Drain> {
   };
 }
 
-/** Its settings for throughput. Source: worker.graphile.org/docs/performance (facts, section 9) */
+/** Its settings for throughput. Source: worker.graphile.org/docs/performance (read 2026-11) */
 async function openGraphile(databaseUrl: string): Promise<Drain> {
   const pgPool = new pg.Pool({ connectionString: databaseUrl, max: 10 });
   pgPool.on('error', () => undefined);

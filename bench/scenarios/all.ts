@@ -7,7 +7,7 @@ import { ledger } from './ledger.js';
 import { start } from './start.js';
 import { worker } from './worker.js';
 
-/** In the order of DESIGN section 8. */
+/** In the order of the report's rows. */
 export const SCENARIOS: readonly Scenario[] = [
   intake,
   intakeLatency,

@@ -6,7 +6,7 @@ import type { Lab } from '../lab.js';
 import type { Child } from '../rpc.js';
 import { sampleOf, type Contender, type Sample, type Scenario, type Settings } from '../scenario.js';
 
-/** Saturates a group committer; 64 leave it waiting for its own batches (facts, section 2). */
+/** Saturates a group committer; 64 leave it waiting for its own batches (docs/performance.md). */
 const CONNECTIONS = 256;
 const LATENCY_CONNECTIONS = 64;
 const ORDERS = 8_192;

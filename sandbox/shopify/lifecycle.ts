@@ -187,7 +187,7 @@ function purseOf(order: OrderBody): Purse {
   return { shop: order.currency, presentment: order.presentment_currency, rate };
 }
 
-/** refunds/create: `id` is the refund, the order stands in `order_id`; line amounts are JSON numbers (facts §6). */
+/** refunds/create: `id` is the refund, the order stands in `order_id`; line amounts are JSON numbers (docs/shopify.md). */
 function refundBody(
   order: OrderBody,
   lines: readonly OpenLine[],

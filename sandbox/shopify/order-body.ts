@@ -306,7 +306,7 @@ export function customerBody(customer: Customer, store: StoreProfile) {
   return { ...customerOfOrder(customer, store), addresses: [] };
 }
 
-/** checkouts/create: it has a token and no `id` (facts/shopify.md §6). */
+/** checkouts/create: it has a token and no `id` (docs/shopify.md, "Ids and payloads"). */
 export function checkoutBody(store: StoreProfile, basket: Basket, atMs: number) {
   const { journey, customer, purse } = basket;
   if (journey === null) throw new RangeError('only a web basket has a checkout');

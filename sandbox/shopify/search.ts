@@ -30,7 +30,7 @@ const TERM = /\s*(?<field>\w+):(?<sign>>=|<=|>|<|)(?:'(?<quoted>[^']*)'|"(?<doub
 
 /**
  * Shopify's search text: terms joined by AND or nothing. A time without zone is read in the shop's own; an unknown
- * field matches everything and is only warned of (facts/shopify.md §5). OR, NOT and brackets are refused here.
+ * field matches everything and is only warned of (docs/shopify.md). OR, NOT and brackets are refused here.
  */
 export function parseSearch(query: string, timeZone: string): Search {
   const terms: Term[] = [];

@@ -2,7 +2,7 @@ import type { Numbers } from './numbers.js';
 
 /**
  * Whose a subscription is. `shop`: made through the Admin API for one shop; Shopify removes it after repeated
- * failures. `app`: from the app's TOML; never removed, and hidden from the Admin API (facts/shopify.md §1, §5).
+ * failures. `app`: from the app's TOML; never removed, and hidden from the Admin API (docs/shopify.md).
  */
 export type Owner = 'shop' | 'app';
 

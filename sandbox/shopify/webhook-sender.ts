@@ -235,7 +235,7 @@ export class WebhookSender {
     return true;
   }
 
-  /** The wordings are those of real mails (facts/shopify.md §1): they name topic, address and time, and no shop. */
+  /** The wordings are those of real mails (docs/shopify.md): they name topic, address and time, and no shop. */
   private mail(kind: Mail['kind'], { topic, uri, attempts }: Delivery): void {
     const atMs = this.options.clock.now();
     const at = `${new Date(atMs).toISOString().slice(0, 19).replace('T', ' ')} UTC`;

@@ -1,5 +1,5 @@
 /**
- * What a person must act on has a code here, with its meaning and its runbook (STYLE: "Errors").
+ * What a person must act on has a code here, with its meaning and its runbook.
  * `docs/errors.md` and `runbooks/` are held against this list by a test.
  */
 export const ERRORS = {

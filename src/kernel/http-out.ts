@@ -5,7 +5,7 @@ import { messageOf } from './errors.js';
 import { redactText } from './log.js';
 
 const CONNECT_TIMEOUT_MS = 3_000; // far below the deadline, so that a dead host is told apart from a slow one
-const DEADLINE_MS = 10_000; // DESIGN: an answer that takes longer is no answer
+const DEADLINE_MS = 10_000; // an answer that takes longer is no answer: others wait for the connection
 const BODY_MAX_BYTES = 64 * 1024; // answers are read for their reason only
 const BODY_PATIENCE_MS = 2_000; // the status has come: a body that stalls must not hold the lane until the deadline
 const CONNECTIONS_PER_ORIGIN = 16;

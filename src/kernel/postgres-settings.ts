@@ -13,7 +13,7 @@ const SOCKET_PATH_BYTES_MAX = process.platform === 'darwin' ? 103 : 107;
 
 /**
  * The settings of the embedded server. `fsync`, `synchronous_commit` and `full_page_writes` are named although they
- * are the defaults: an answered webhook means durable only while they are on (DESIGN, invariant 1).
+ * are the defaults: an answered webhook means durable only while they are on (ARCHITECTURE.md, invariant 1).
  */
 export const SETTINGS: Readonly<Record<string, string>> = {
   listen_addresses: '',

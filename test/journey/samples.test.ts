@@ -21,7 +21,7 @@ interface Sample {
   name: string;
 }
 
-/** What each destination has a place for (DESIGN: "Events and destinations"). */
+/** What each destination has a place for (docs/destinations/). */
 const TAKES: Record<string, ReadonlySet<Kind>> = {
   ga4: new Set<Kind>(['purchase', 'order-cancelled', 'refund', 'checkout-started']),
   segment: new Set<Kind>([

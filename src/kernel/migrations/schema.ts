@@ -1,5 +1,5 @@
 /**
- * The pipeline's first schema. Raw SQL, forward only, one string a migration (STYLE: "SQL").
+ * The pipeline's first schema. Raw SQL, forward only, one string a migration.
  * Every table that holds shop data leads its key with shop_id, so that it can be distributed by shop later.
  */
 export const CREATE_PIPELINE = `

@@ -2,7 +2,7 @@ import type { Random } from '../../kernel/random.js';
 
 const HOUR_MS = 3_600_000;
 
-/** How long an event is tried before it is buried: Shopify merchants read "up to 72 h" as three days (DESIGN §7). */
+/** How long an event is tried before it is buried: three days, which is also how far back GA4 takes a time. */
 export const GIVE_UP_AFTER_MS = 72 * HOUR_MS;
 
 const BASE_MS = 1_000; // the first retry comes within a second, because most failures are a blink

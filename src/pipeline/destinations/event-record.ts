@@ -2,8 +2,8 @@ import type { DeliveryItem, Destination, EventLine, Kind } from '../contract.js'
 import { ChosenMoney } from './chosen-money.js';
 
 /**
- * One event as row and event destinations know it. The field names are fixed (DESIGN section 7): they are columns of
- * the `postgres` destination's table and keys of a `webhook` event's JSON.
+ * One event as row and event destinations know it. The field names are fixed, because others build on them: they are
+ * columns of the `postgres` destination's table and keys of a `webhook` event's JSON.
  */
 export interface EventRecord {
   shop_domain: string;

@@ -2,14 +2,14 @@ import type { DeliveryItem, Destination, EventLine, Formatted, Kind, PipelineEve
 import { divide, isZero, subtract } from '../event/money.js';
 import { ChosenMoney } from './chosen-money.js';
 
-/** Source: facts/protocols.md A1, Measurement Protocol limitations (standard properties) */
+/** Source: docs/destinations/ga4.md (Measurement Protocol limitations, standard properties); 200 items is unverified */
 const PARAM_VALUE_MAX_CHARS = 100;
 const ITEMS_MAX = 200;
 export const BODY_MAX_BYTES = 130_000;
 
 const UNIT_PRICE_SCALE = 6; // a discount shared by the quantity need not come out even; GA4 takes any decimal
 
-/** What each kind is called at GA4 (DESIGN section 7). A cancelled order is a refund of all of it. */
+/** What each kind is called at GA4. A cancelled order is a refund of all of it. */
 export const GA4_EVENT_NAMES: Partial<Record<Kind, string>> = {
   purchase: 'purchase',
   refund: 'refund',

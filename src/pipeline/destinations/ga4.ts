@@ -32,7 +32,7 @@ const DEBUG_DEADLINE_MS = 4_000; // leaves the rest of the ten seconds to the ev
  *
  * One event a request: a request has one client_id, and events of one client in one batch are rare; and GA4 judges a
  * request as a whole, so that alone no event can take another down.
- * Source: facts/protocols.md A1
+ * Source: docs/destinations/ga4.md
  */
 export class Ga4Adapter implements DestinationAdapter {
   readonly kind = 'ga4';

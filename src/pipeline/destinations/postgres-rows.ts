@@ -56,7 +56,7 @@ export function quotedTable(table: string): string | null {
     .join('.');
 }
 
-/** The table (fixed, DESIGN section 7). */
+/** The table: fixed, because others' queries build on it (docs/destinations/postgres.md). */
 export function createTable(table: string): string {
   return `create table if not exists ${table} (
     shop_domain text not null,

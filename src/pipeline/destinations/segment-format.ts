@@ -15,7 +15,7 @@ export interface SegmentRequest {
  *
  * `messageId` is the event id. Segment's dedupe is global to all of Segment; the event id is a hash that includes the
  * shop, so no other workspace's message can be taken for ours.
- * Source: segmentio/segment-docs spec/ecommerce/v2.md and http-api/index.md (facts/protocols.md B)
+ * Source: segmentio/segment-docs, spec/ecommerce/v2.md and http-api/index.md (docs/destinations/segment.md)
  */
 export function formatSegment(item: DeliveryItem, destination: Destination): Formatted {
   const { event } = item;

@@ -37,7 +37,7 @@ const POISON_STATUSES: ReadonlySet<number> = new Set([400, 413, 422]);
  * event id. A refused batch is halved until the refused event is alone (`bisect`).
  *
  * 401 and 403 leave the events queued rather than bury them: see `outcomeOf`.
- * Source: facts/protocols.md B
+ * Source: docs/destinations/segment.md
  */
 export class SegmentAdapter implements DestinationAdapter {
   readonly kind = 'segment';

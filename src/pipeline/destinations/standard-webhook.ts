@@ -7,7 +7,7 @@ const PREFIX = 'whsec_';
  *
  * @param secret `whsec_` and base64, or any text, which is then the key as it stands
  * @param timestampSeconds Unix time of this attempt (not of the event): receivers refuse more than five minutes' skew
- * Source: standard-webhooks/standard-webhooks spec/standard-webhooks.md; vector in facts/protocols.md E
+ * Source: standard-webhooks/standard-webhooks spec/standard-webhooks.md (read 2026-11)
  */
 export function signStandardWebhook(secret: string, id: string, timestampSeconds: number, body: string): string {
   const key = secret.startsWith(PREFIX) ? Buffer.from(secret.slice(PREFIX.length), 'base64') : Buffer.from(secret);

@@ -6,7 +6,7 @@ import { isAmount, samePair } from './money.js';
  * The currencies of one body. A plain amount (`total_price`) is in the shop's currency on an order and in the buyer's
  * on a checkout; only a `…_set` holds both. Without a set both views hold the one amount, labelled with its true
  * currency: a conversion is never guessed.
- * Source: facts/shopify.md section 6; shopify.dev REST reference, Order.total_price and AbandonedCheckout.subtotal_price
+ * Source: shopify.dev REST reference, Order.total_price and AbandonedCheckout.subtotal_price (read 2026-11)
  */
 export interface Currencies {
   /** ISO 4217, or `''` when the body does not tell; destinations then take the shop's setting. */

@@ -34,7 +34,7 @@ const STREAM_COOKIE_NAME = /^_ga_[a-z0-9]+$/;
  *
  * @param attributes note attributes of the order or checkout
  * @param identity what the synthetic id is derived from: the shop with its customer, or with the order for a guest
- * Source: facts/protocols.md A1 (client_id is two positive numbers joined by a point)
+ * Source: docs/destinations/ga4.md (client_id is two positive numbers joined by a point)
  */
 export function browserIds(
   attributes: Readonly<Record<string, string>>,

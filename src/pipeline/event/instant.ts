@@ -8,7 +8,7 @@ export interface Instant {
 const RFC_3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):?(\d\d))$/;
 
 /**
- * Reads an RFC 3339 time with 0 to 9 digits of fraction (Shopify's headers vary; facts/shopify.md section 1).
+ * Reads an RFC 3339 time with 0 to 9 digits of fraction (Shopify's headers vary: docs/shopify.md).
  *
  * @returns `null` for anything else; a time without a zone is not guessed at
  */

@@ -13,7 +13,7 @@ import { noEffectReason } from './topics.js';
 
 type Reader = (body: Fields, context: ReadContext) => PipelineEvent[];
 
-/** The topics that have an effect at a destination (DESIGN section 7), each with its reader. */
+/** The topics that have an effect at a destination (docs/destinations/), each with its reader. */
 const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['orders/create', readOrder],
   ['orders/paid', readOrder],
@@ -84,7 +84,7 @@ function withoutByteOrderMark(text: string): string {
   return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
 }
 
-/** `{"id": …}` alone is what Shopify sends instead of a body over the transport's limit (facts/shopify.md section 2). */
+/** `{"id": …}` alone is what Shopify sends instead of a body over the transport's limit (docs/shopify.md, "Size"). */
 function loneId(body: Fields): string | null {
   const keys = Object.keys(body);
   if (keys.length === 0 || !keys.every((key) => key === 'id' || key === 'admin_graphql_api_id')) return null;

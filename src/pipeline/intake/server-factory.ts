@@ -13,7 +13,7 @@ const SERVER_OPTIONS: ServerOptions = {
 
 /**
  * Fastify's `serverFactory`: a node:http server that answers intake's paths itself and hands everything else on.
- * Fastify's own machinery costs as much as checking the signature (facts: 40 µs a request), so webhooks go below it.
+ * Fastify's own machinery costs as much as checking the signature (docs/performance.md), so webhooks go below it.
  *
  * @returns what `fastify({ serverFactory })` and Nest's `FastifyAdapter` take
  */

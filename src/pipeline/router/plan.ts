@@ -15,7 +15,7 @@ const GRANTED = new Set(['yes', 'true', 'granted', '1']);
  * Decides what one event means for one destination. Pure.
  *
  * @param takes the kinds of event the destination's adapter takes
- * @returns `null` when the destination has no place for this kind (DESIGN §7), which makes no obligation
+ * @returns `null` when the destination has no place for this kind, which makes no obligation
  */
 export function planObligation(event: PipelineEvent, destination: Destination, takes: ReadonlySet<Kind>): Plan | null {
   if (!takes.has(event.kind)) return null;
