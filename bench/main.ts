@@ -74,13 +74,16 @@ async function main(): Promise<number> {
   }
   const scenarios = choose(settings);
   if (process.platform !== 'linux') throw new TypeError('the bench reads /proc, so it runs on Linux only');
-  const lab = await Lab.open(settings.dir, settings.profile);
+  const opening = Lab.open(settings.dir, settings.profile);
+  // Before anything else is started: PostgreSQL runs detached and would outlive us.
   const interrupt = (): void => {
     say('interrupted; ending what was started');
-    void lab.close().finally(() => process.exit(130));
+    interrupted = true;
+    void opening.then((lab) => lab.close()).finally(() => process.exit(130));
   };
   process.once('SIGINT', interrupt);
   process.once('SIGTERM', interrupt);
+  const lab = await opening;
   try {
     const setting = await describe(lab, settings);
     const results: ScenarioResult[] = [];
@@ -116,9 +119,12 @@ function keep(setting: Setting, text: string, everything: unknown): void {
   say(`kept in bench/results/${name}.json and bench/results/latest.md`);
 }
 
+let interrupted = false;
 try {
   process.exitCode = await main();
 } catch (error) {
+  // What fails while everything is being ended fails because of it; the interruption says how we exit.
+  if (interrupted) await new Promise(() => undefined);
   const usage = error instanceof TypeError;
   process.stderr.write(usage ? `${error.message}\n${USAGE}` : `${(error as Error).stack ?? String(error)}\n`);
   process.exitCode = usage ? 64 : 70;

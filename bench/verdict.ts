@@ -61,9 +61,9 @@ export function judge(row: Row, result: ScenarioResult | undefined): Judged {
 function worstMiss(values: readonly number[], bound: Bound): string | null {
   if ('atLeast' in bound) {
     const worst = Math.min(...values);
-    return worst >= bound.atLeast ? null : `${Math.ceil((1 - worst / bound.atLeast) * 100)} %`;
+    return worst >= bound.atLeast ? null : `${Math.max(1, Math.round((1 - worst / bound.atLeast) * 100))} %`;
   }
   const worst = Math.max(...values);
   if (worst <= bound.atMost) return null;
-  return bound.atMost === 0 ? worst.toFixed(1) : `${Math.ceil((worst / bound.atMost - 1) * 100)} %`;
+  return bound.atMost === 0 ? worst.toFixed(1) : `${Math.max(1, Math.round((worst / bound.atMost - 1) * 100))} %`;
 }
