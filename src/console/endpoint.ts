@@ -9,7 +9,7 @@ import {
 import { HttpCode, type ExecutionContext, type Type } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import type { Caller, TokenRole } from '../kernel/auth.js';
+import type { Caller } from '../kernel/auth.js';
 import { EndpointGuard } from './endpoint.guard.js';
 import { ENDPOINT } from './endpoint-spec.js';
 import type { EndpointSpec } from './endpoint-spec.js';
@@ -61,5 +61,3 @@ export const By = createParamDecorator(
   (_: unknown, context: ExecutionContext): Caller | undefined =>
     context.switchToHttp().getRequest<CheckedRequest>().caller,
 );
-
-export type { TokenRole };

@@ -1,4 +1,4 @@
-import type { Loop, LoopHealth } from './loop.js';
+import type { LoopHealth } from './loop.js';
 
 /**
  * How an internal service is.
@@ -43,10 +43,6 @@ export function judgeLoop({
     return { name, state: 'failing', ageMs: age, detail: `${consecutiveFailures} failed rounds in a row` };
   }
   return { name, state: lastBeatAt === null ? 'unknown' : 'ok', ageMs: age, detail: lastBeatAt ? null : 'starting' };
-}
-
-export function loopSource(loop: Loop): HealthSource {
-  return { name: loop.name, read: () => judgeLoop(loop.health()) };
 }
 
 const READ_DEADLINE_MS = 2_000;

@@ -70,11 +70,6 @@ export class Lane {
     return Math.max(0, this.limit - this.sending);
   }
 
-  /** The next instant at which `room` may turn positive without anything else happening. */
-  wakeAtMs(): number {
-    return this.probeAtMs;
-  }
-
   /** @returns true when this success closed the breaker */
   succeeded(): boolean {
     const closed = this.openSinceMs !== null;

@@ -76,10 +76,6 @@ export function isZero(amount: string): boolean {
   return parse(amount).units === 0n;
 }
 
-export function isNegative(amount: string): boolean {
-  return parse(amount).units < 0n;
-}
-
 /** The same amount seen by the shop and by the buyer. */
 export function samePair(money: Money): MoneyPair {
   return { shop: money, presentment: money };

@@ -1,5 +1,5 @@
 import type { Queryable } from '../../kernel/database.js';
-import { KIND_CODES, STATE_CODES, kindOf, stateOf, type Kind, type PayloadPointer, type State } from '../contract.js';
+import { KIND_CODES, STATE_CODES, type Kind, type PayloadPointer, type State } from '../contract.js';
 import type { Obligation } from '../router/plan.js';
 
 const { expected, queued, accepted, confirmed, ignored, failed, missing, unconfirmable } = STATE_CODES;
@@ -274,27 +274,4 @@ export async function settle(database: Queryable, settlements: readonly Settleme
     settlements.map((s) => s.entry),
     settlements.map((s) => s.queuedAt.toISOString()),
   ]);
-}
-
-/** Counts by destination and state, for tests, screens and the crash check. */
-export async function countStates(
-  database: Queryable,
-): Promise<{ destinationId: number; kind: Kind; state: State; reason: string | null; count: number }[]> {
-  const { rows } = await database.query<{
-    destination_id: number;
-    kind: number;
-    state: number;
-    reason: string | null;
-    count: string;
-  }>(
-    `select destination_id, kind, state, reason, count(*) as count
-       from pipeline.ledger group by 1, 2, 3, 4 order by 1, 2, 3, 4`,
-  );
-  return rows.map((row) => ({
-    destinationId: row.destination_id,
-    kind: kindOf(row.kind),
-    state: stateOf(row.state),
-    reason: row.reason,
-    count: Number(row.count),
-  }));
 }
