@@ -73,6 +73,11 @@ export function invariant(condition: unknown, message: string, facts: Record<str
   if (!condition) throw new InvariantBroken(message, facts);
 }
 
+/** Whether it failed for this reason: a system error's code (`ENOENT`), or PostgreSQL's SQLSTATE. */
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
 /** A message for a log or a person from anything that was thrown. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) {

@@ -1,6 +1,6 @@
 import type { Clock } from './clock.js';
 import type { Database } from './database.js';
-import { messageOf } from './errors.js';
+import { hasCode, messageOf } from './errors.js';
 import type { Logger } from './log.js';
 
 /** A table partitioned by range over a `date` column, one partition a day or a week (from Monday). */
@@ -51,7 +51,7 @@ export async function ensurePartitions(
       if (await create(database, partition)) created.push(partition.name);
     } catch (error) {
       // A default partition that already holds rows of these days keeps them; that is no reason to stop the others.
-      if (!isCode(error, '23514')) throw error;
+      if (!hasCode(error, '23514')) throw error;
       options.log?.warn({ partition: partition.name, detail: messageOf(error) }, 'days stay in the default partition');
     }
   }
@@ -165,8 +165,4 @@ async function drop(database: Database, partition: Partition, neededSql: string 
 
 function dayString(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { PlumblineError, messageOf } from './errors.js';
+import { PlumblineError, hasCode, messageOf } from './errors.js';
 
 /** Where the npm package keeps PostgreSQL's programs. */
 export interface PostgresBinaries {
@@ -56,7 +56,7 @@ export function linkLibraries(root: string): void {
     try {
       symlinkSync(basename(source), path);
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') continue; // another process was faster
+      if (hasCode(error, 'EEXIST')) continue; // another process was faster
       throw new PlumblineError(
         'EMBEDDED_DATABASE_FAILED',
         `cannot make the library link ${target} in ${root}: ${messageOf(error)}. Run "npm rebuild" as the owner of node_modules.`,

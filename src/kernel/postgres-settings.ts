@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { chownSync, lstatSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hasCode } from './errors.js';
 
 /** Where PostgreSQL listens: a Unix socket in a directory only its owner may enter, and never the network. */
 export const PORT = 5432; // names the socket file; the directory, not the number, tells two servers apart
@@ -70,7 +71,7 @@ export function socketDirectory(cluster: string, owner: number | null): string {
     if (owner !== null) chownSync(wanted, owner, owner);
     return wanted;
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (!hasCode(error, 'EEXIST')) throw error;
   }
   // Everybody may write to the temporary directory: trust only what is private and ours.
   const found = lstatSync(wanted);

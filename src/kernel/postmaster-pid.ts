@@ -1,5 +1,6 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { hasCode } from './errors.js';
 import { identifyProcess, type ProcessIdentity } from './process-identity.js';
 
 /** What `postmaster.pid` says. Source: PostgreSQL src/include/utils/pidfile.h (lines 1, 2, 5 and 8). */
@@ -56,7 +57,7 @@ export function findPostmaster(dataDir: string): FoundPostmaster {
   try {
     text = readFileSync(postmasterPath(dataDir), 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+    if (hasCode(error, 'ENOENT')) {
       return { verdict: 'absent', file: null, process: null };
     }
     throw error;

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { unusable } from './data-directory.js';
-import { PlumblineError } from './errors.js';
+import { PlumblineError, hasCode } from './errors.js';
 import { identifyProcess, processWorld, sameProcess, type ProcessWorld } from './process-identity.js';
 
 /** What the lock file holds: who owns the data directory, precisely enough to tell a dead owner from a live one. */
@@ -116,9 +116,9 @@ function createExclusively(path: string, owner: LockOwner): boolean {
     linkSync(draft, path);
     return true;
   } catch (error) {
-    if (isCode(error, 'EEXIST')) return false;
+    if (hasCode(error, 'EEXIST')) return false;
     // Some network and desktop file systems have no hard links; exclusive creation is atomic there as well.
-    if (!isCode(error, 'EPERM') && !isCode(error, 'ENOTSUP')) throw error;
+    if (!hasCode(error, 'EPERM') && !hasCode(error, 'ENOTSUP')) throw error;
     return createWithoutLink(path, owner);
   } finally {
     unlinkIfThere(draft);
@@ -132,7 +132,7 @@ function createWithoutLink(path: string, owner: LockOwner): boolean {
     closeSync(file);
     return true;
   } catch (error) {
-    if (isCode(error, 'EEXIST')) return false;
+    if (hasCode(error, 'EEXIST')) return false;
     throw error;
   }
 }
@@ -142,7 +142,7 @@ function readOwner(path: string): LockOwner | 'unreadable' | 'gone' {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if (isCode(error, 'ENOENT')) return 'gone';
+    if (hasCode(error, 'ENOENT')) return 'gone';
     throw error;
   }
   return parseOwner(text) ?? 'unreadable';
@@ -176,7 +176,7 @@ function removeOnce(path: string, dead: LockOwner | 'unreadable'): void {
   try {
     mkdirSync(section);
   } catch (error) {
-    if (!isCode(error, 'EEXIST')) throw error;
+    if (!hasCode(error, 'EEXIST')) throw error;
     if (beatAgeMs(section) > TAKEOVER_STALE_MS) removeDirectoryIfThere(section);
     return;
   }
@@ -192,7 +192,7 @@ function unlinkIfThere(path: string): void {
   try {
     unlinkSync(path);
   } catch (error) {
-    if (!isCode(error, 'ENOENT')) throw error;
+    if (!hasCode(error, 'ENOENT')) throw error;
   }
 }
 
@@ -200,10 +200,6 @@ function removeDirectoryIfThere(path: string): void {
   try {
     rmdirSync(path);
   } catch (error) {
-    if (!isCode(error, 'ENOENT')) throw error;
+    if (!hasCode(error, 'ENOENT')) throw error;
   }
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

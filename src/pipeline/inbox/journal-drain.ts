@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import type { Database } from '../../kernel/database.js';
 import type { Logger } from '../../kernel/log.js';
 import type { Round } from '../../kernel/loop.js';
-import { PlumblineError, invariant, messageOf } from '../../kernel/errors.js';
+import { PlumblineError, hasCode, invariant, messageOf } from '../../kernel/errors.js';
 import type { SecretBox } from '../../kernel/secrets.js';
 import type { InboxEntry } from '../contract.js';
 import { scanRecords, type FoundRecord, type Scan } from './journal-record.js';
@@ -204,5 +204,5 @@ async function openOrNull(path: string): Promise<FileHandle | null> {
 }
 
 function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  if (!hasCode(error, 'ENOENT')) throw error;
 }

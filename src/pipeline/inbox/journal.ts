@@ -2,6 +2,7 @@ import { chmod, mkdir, open, readdir, rename, stat, unlink, writeFile, type File
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../../kernel/clock.js';
+import { hasCode } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
 import { identifyProcess, processWorld } from '../../kernel/process-identity.js';
 import type { SecretBox } from '../../kernel/secrets.js';
@@ -226,7 +227,7 @@ export class Journal implements Spill {
     try {
       await rename(path, path.slice(0, -OPEN.length) + SEALED);
     } catch (error) {
-      if (isCode(error, 'ENOENT')) return; // another process sealed it
+      if (hasCode(error, 'ENOENT')) return; // another process sealed it
       throw error;
     }
     await syncDirectory(this.options.dir);
@@ -300,8 +301,4 @@ export async function syncDirectory(dir: string): Promise<void> {
 
 function plainName(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9]/g, '');
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }
