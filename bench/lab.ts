@@ -57,10 +57,15 @@ export class Lab {
     const postgres = await EmbeddedPostgres.start({ dataDir: join(dir, 'data'), log: silentLogger });
     const admin = new pg.Client({ connectionString: postgres.url('postgres') });
     admin.on('error', () => undefined);
-    await admin.connect();
     const lab = new Lab(dir, profileDir, postgres, admin);
-    await lab.makeTemplate();
-    return lab;
+    try {
+      await admin.connect();
+      await lab.makeTemplate();
+      return lab;
+    } catch (error) {
+      await lab.close(); // the server is detached and would outlive us
+      throw error;
+    }
   }
 
   get postgresPid(): number {

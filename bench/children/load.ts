@@ -152,11 +152,12 @@ class Run {
   }
 
   free(connection: Connection): void {
-    if (this.stopping) return this.quiet();
-    if (this.load.perSecond === null) return connection.send(sharedNowMs());
     const meantAtMs = this.line.shift();
-    if (meantAtMs === undefined) this.idle.push(connection);
-    else connection.send(meantAtMs);
+    // Who stands in line was meant to go before the end, so it still goes.
+    if (meantAtMs !== undefined) connection.send(meantAtMs);
+    else if (this.stopping) this.quiet();
+    else if (this.load.perSecond === null) connection.send(sharedNowMs());
+    else this.idle.push(connection);
   }
 
   answered(connection: Connection, ok: boolean, latencyMs: number): void {
