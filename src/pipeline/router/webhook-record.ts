@@ -1,4 +1,5 @@
 import type { Queryable } from '../../kernel/database.js';
+import { partitionStart } from '../../kernel/partitions.js';
 import type { PayloadPointer } from '../contract.js';
 
 /**
@@ -136,7 +137,5 @@ function keyOf(record: Pick<WebhookRecord, 'shopId' | 'webhookId'>): string {
 
 /** The Monday (UTC) of an instant's week: the partition. */
 export function weekOf(at: Date): string {
-  const midnight = Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate());
-  const daysSinceMonday = (at.getUTCDay() + 6) % 7;
-  return new Date(midnight - daysSinceMonday * 86_400_000).toISOString().slice(0, 10);
+  return partitionStart('week', at.getTime());
 }
