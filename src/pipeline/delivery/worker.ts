@@ -78,7 +78,7 @@ export class DeliveryWorker {
     if (wants.length === 0) return 'idle';
     const claims = await this.claim(wants, nowMs);
     this.lanes.noteClaims(wants, claims, nowMs);
-    for (const claimed of groupByLane(claims)) this.deliver(claimed);
+    for (const claimed of Map.groupBy(claims, laneName).values()) this.deliver(claimed);
     return claims.length > 0 ? 'busy' : 'idle';
   }
 
@@ -117,15 +117,4 @@ export class DeliveryWorker {
       });
     this.underWay.add(work);
   }
-}
-
-function groupByLane(claims: readonly Claim[]): Claim[][] {
-  const groups = new Map<string, Claim[]>();
-  for (const claim of claims) {
-    const name = laneName(claim);
-    const group = groups.get(name);
-    if (group) group.push(claim);
-    else groups.set(name, [claim]);
-  }
-  return [...groups.values()];
 }

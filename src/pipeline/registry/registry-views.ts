@@ -5,21 +5,9 @@ import { ShopDestinationEntity } from './shop-destination.entity.js';
 import { ShopEntity } from './shop.entity.js';
 import type { StoredSettings } from './stored-settings.js';
 
-/** Items by key, in their order. */
-export function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): ReadonlyMap<Key, Item[]> {
-  const groups = new Map<Key, Item[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group) group.push(item);
-    else groups.set(key, [item]);
-  }
-  return groups;
-}
-
 export async function readShopViews(manager: EntityManager): Promise<ShopView[]> {
   const shops = await manager.find(ShopEntity, { order: { domain: 'ASC' } });
-  const links = groupBy(await manager.find(ShopDestinationEntity), ({ shopId }) => shopId);
+  const links = Map.groupBy(await manager.find(ShopDestinationEntity), ({ shopId }) => shopId);
   const names = new Map((await manager.find(DestinationEntity)).map(({ id, name }) => [id, name]));
   return shops.map((row) => ({
     domain: row.domain,
@@ -39,7 +27,7 @@ export async function readShopViews(manager: EntityManager): Promise<ShopView[]>
 
 export async function readDestinationViews(manager: EntityManager, stored: StoredSettings): Promise<DestinationView[]> {
   const destinations = await manager.find(DestinationEntity, { order: { name: 'ASC' } });
-  const links = groupBy(await manager.find(ShopDestinationEntity), ({ destinationId }) => destinationId);
+  const links = Map.groupBy(await manager.find(ShopDestinationEntity), ({ destinationId }) => destinationId);
   const domains = new Map((await manager.find(ShopEntity)).map(({ id, domain }) => [id, domain]));
   return destinations.map((row) => ({
     name: row.name,

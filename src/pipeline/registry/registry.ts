@@ -9,7 +9,6 @@ import type { Destination, RegistryDesk, Shop, World } from '../contract.js';
 import { applyDeclared, type Declared } from './declared.js';
 import { Desk } from './desk.js';
 import { DestinationEntity } from './destination.entity.js';
-import { groupBy } from './registry-views.js';
 import { writeRegistry, type WriterDeps } from './registry-writer.js';
 import { ShopDestinationEntity } from './shop-destination.entity.js';
 import { ShopEntity } from './shop.entity.js';
@@ -115,7 +114,7 @@ export class Registry {
       const [{ version } = { version: '0' }] = await manager.query<{ version: string }[]>(VERSION);
       const shops = await manager.find(ShopEntity);
       const destinations = await manager.find(DestinationEntity);
-      const links = groupBy(await manager.find(ShopDestinationEntity), ({ shopId }) => shopId);
+      const links = Map.groupBy(await manager.find(ShopDestinationEntity), ({ shopId }) => shopId);
       return new RegistrySnapshot(
         version,
         shops.map((shop) => this.openShop(shop, links.get(shop.id) ?? [])),
