@@ -16,7 +16,7 @@ function start(): NodeSDK | null {
     // The detectors would publish the command line, the host's id and its owner.
     resourceDetectors: [],
     resource: resourceFromAttributes({ 'service.name': process.env['OTEL_SERVICE_NAME'] ?? 'plumbline' }),
-    // Metrics have their own provider (telemetry.ts); logs go to standard output.
+    // Metrics have their own provider (telemetry.ts); logs go to standard error.
     metricReaders: [],
     logRecordProcessors: [],
     instrumentations: [

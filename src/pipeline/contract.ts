@@ -257,11 +257,12 @@ export interface DeliveryItem {
 export type Outcome =
   /** 2xx. `confirmed` only when the destination's own data was read back. */
   | { outcome: 'accepted'; confirmed: boolean; status?: number }
-  /** Slow down: 429 or a 5xx with Retry-After. Never counts as an attempt against the event. */
+  /** Slow down: 408, 425, 429, or a 5xx with Retry-After. */
   | { outcome: 'throttled'; retryAfterMs: number | null; status?: number; detail: string }
   /** The event itself is refused and would be again: bury it. `lane` says who must act. */
   | { outcome: 'rejected'; lane: 'theirs' | 'ours'; reason: string; detail: string; status?: number }
-  /** The destination is in trouble and the request certainly had no effect (refused, DNS, connect time-out, 5xx). */
+  /** The destination is in trouble and the request certainly had no effect (refused, DNS, connect time-out,
+   * 5xx of what may be repeated), or is to be mended (401, 403, a redirect). */
   | { outcome: 'unreachable'; retryAfterMs: number | null; status?: number; detail: string }
   /** No answer that tells: time-out or cut after the request was sent. Safe to repeat only with an idempotent id. */
   | { outcome: 'ambiguous'; detail: string; status?: number };

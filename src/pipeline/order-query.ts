@@ -55,6 +55,7 @@ select webhook_id as "webhookId", topic, received_at as "receivedAt", outcome, r
 
 const DEAD_LETTERS_OF_ORDER = `${DEAD_LETTER_COLUMNS}
  where d.shop_id = $1 and (d.order_id = $2 or d.subject_id = $2) order by d.id limit 200`;
+
 interface ObligationRow extends Record<string, unknown> {
   kind: number;
   subject_id: string;

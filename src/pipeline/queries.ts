@@ -101,11 +101,14 @@ select t.name as destination, coalesce(w.backlog, 0) as backlog, w.oldest
   left join (select destination_id, count(*)::integer as backlog, min(queued_at) as oldest
                from pipeline.delivery group by destination_id) w on w.destination_id = t.id
  order by t.name`;
+
 /** Index: dead_letter_open. */
 const DEAD_LETTERS_OPEN = `
 select lane, count(*)::integer as open from pipeline.dead_letter where replayed_at is null group by lane`;
+
 const HELD_OPEN = `
 select reason, count(*)::integer as open from pipeline.held where released_at is null group by reason`;
+
 const INBOX_UNREAD = `
 select coalesce(sum(segment.entries), 0)::text as entries, min(segment.appended_at) as oldest
   from pipeline.inbox_stream stream

@@ -36,7 +36,7 @@ export class DestinationEntity {
   @Column('jsonb', { default: {} })
   settings: Record<string, unknown>;
 
-  /** The kind's secrets as JSON, sealed for the purpose `destinationPurpose(name)`. */
+  /** The kind's secrets as JSON, sealed; see `StoredSettings.seal`. */
   @Column('bytea', { nullable: true })
   secrets: Buffer | null;
 

@@ -30,7 +30,7 @@ export class ShopEntity {
   @Column('text', { name: 'admin_url', nullable: true })
   adminUrl: string | null;
 
-  /** Sealed for the purpose `accessTokenPurpose(domain)`. */
+  /** Sealed; see `StoredSettings.sealToken`. */
   @Column('bytea', { name: 'access_token', nullable: true })
   accessToken: Buffer | null;
 
