@@ -20,14 +20,16 @@ const DAY_MS = 86_400_000;
  */
 export const PAYLOAD_DAYS_MAX = 28;
 
+/** How long raw webhooks are kept by default: well inside the 30 days the law gives for erasure. */
+export const PAYLOAD_DAYS = 14;
+
 /**
  * What is undelivered after `payloadDays` (parked, or behind a long outage) keeps its payload up to PAYLOAD_DAYS_MAX;
  * past that the delivery is buried as `payload-expired`.
  *
  * @param nowMs milliseconds since the epoch; only dropping asks for it
- * @param payloadDays how long raw webhooks are kept: 14 by default, well inside the 30 days the law gives for erasure
  */
-export function pipelinePartitions(nowMs = 0, payloadDays = 14): PartitionedTable[] {
+export function pipelinePartitions(nowMs = 0, payloadDays = PAYLOAD_DAYS): PartitionedTable[] {
   const lastDay = new Date(nowMs - PAYLOAD_DAYS_MAX * DAY_MS).toISOString().slice(0, 10);
   const neededSql = `${UNREAD_SEGMENTS} or ${undelivered(lastDay)}`;
   return [

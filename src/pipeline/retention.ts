@@ -3,7 +3,7 @@ import type { Database } from '../kernel/database.js';
 import type { Logger } from '../kernel/log.js';
 import { dropExpired, ensurePartitions } from '../kernel/partitions.js';
 import type { InboxReader } from './inbox/inbox-reader.js';
-import { PAYLOAD_DAYS_MAX, pipelinePartitions } from './partitions.js';
+import { PAYLOAD_DAYS, PAYLOAD_DAYS_MAX, pipelinePartitions } from './partitions.js';
 
 const DAY_MS = 86_400_000;
 
@@ -25,11 +25,11 @@ export async function keepHouse(
   const tables = pipelinePartitions(clock.nowMs());
   const created = await ensurePartitions(database, clock, tables, { log });
   const dropped = await dropExpired(database, clock, tables);
-  await inbox.forgetClosed(database, new Date(clock.nowMs() - PAYLOAD_DAYS_MAX * DAY_MS));
   const endedAt = new Date(clock.nowMs() - PAYLOAD_DAYS_MAX * DAY_MS);
+  await inbox.forgetClosed(database, endedAt);
   const letters = await database.query(ERASE_DEAD_LETTERS, [endedAt]);
   const held = await database.query(ERASE_HELD, [endedAt]);
-  await database.query(FORGET_RELEASED, [new Date(clock.nowMs() - 14 * DAY_MS)]);
+  await database.query(FORGET_RELEASED, [new Date(clock.nowMs() - PAYLOAD_DAYS * DAY_MS)]);
   if (created.length + dropped.length > 0) log.info({ created, dropped }, 'partitions');
   if ((letters.rowCount ?? 0) + (held.rowCount ?? 0) > 0) {
     log.warn({ deadLetters: letters.rowCount, held: held.rowCount }, 'payloads past 28 days erased');
