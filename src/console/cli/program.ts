@@ -305,7 +305,7 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
             services.map(({ name, state, ageMs, detail }) => [
               name,
               state,
-              ageMs === null ? null : `${(ageMs / 1000).toFixed(1)} s ago`,
+              ageMs === null ? null : `${(Math.max(0, ageMs) / 1000).toFixed(1)} s ago`,
               detail,
             ]),
             width,

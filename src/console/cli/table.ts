@@ -4,7 +4,8 @@ const GAP = 2;
 const COLUMN_MIN = 6;
 
 /**
- * Rows as aligned text that fits a width: the widest columns give way first, cut with `…`. A cell never breaks a line.
+ * Rows as aligned text that fits a width: the widest columns give way first, cut with `…`. The first column is what the
+ * next command is given, so it is never cut. A cell never breaks a line.
  *
  * @param width characters; 80 or the terminal's
  */
@@ -19,8 +20,8 @@ export function table(
   const widths = headers.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   const room = Math.max(width, WIDTH_MIN) - GAP * (headers.length - 1);
   while (widths.reduce((sum, each) => sum + each, 0) > room) {
-    const widest = widths.indexOf(Math.max(...widths));
-    if ((widths[widest] ?? 0) <= COLUMN_MIN) break;
+    const widest = widths.indexOf(Math.max(...widths.slice(1)), 1);
+    if (widest === -1 || (widths[widest] ?? 0) <= COLUMN_MIN) break;
     widths[widest] = (widths[widest] ?? 0) - 1;
   }
   return cells
