@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { consoleModule } from './console/console.module.js';
+import { API_BODY_BYTES_MAX, consoleModule } from './console/console.module.js';
 import type { ConsoleDeps } from './console/deps.js';
 import { ApiTokens } from './kernel/auth.js';
 import { SystemClock } from './kernel/clock.js';
@@ -180,7 +180,7 @@ export class Service {
     const { config } = this;
     const adapter = new FastifyAdapter({
       ...(config.roles.has('intake') ? { serverFactory: intakeServerFactory(pipeline.intake) } : {}),
-      bodyLimit: 1024 * 1024,
+      bodyLimit: API_BODY_BYTES_MAX,
       forceCloseConnections: true,
     });
     const deps: ConsoleDeps = {
@@ -285,7 +285,8 @@ export class Service {
     // Intake is ready as soon as something durable can be reached; a journal is.
     if (this.config.roles.has('intake')) return { ready: true, reason: null };
     if (this.openError !== null) return { ready: false, reason: this.openError };
-    return { ready: pipeline.writer.health().database === 'up', reason: 'the database does not answer' };
+    if (pipeline.writer.health().database === 'up') return { ready: true, reason: null };
+    return { ready: false, reason: 'the database does not answer' };
   }
 
   private healthSources(pipeline: Pipeline): HealthSource[] {

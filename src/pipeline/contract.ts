@@ -261,8 +261,10 @@ export type Outcome =
   | { outcome: 'throttled'; retryAfterMs: number | null; status?: number; detail: string }
   /** The event itself is refused and would be again: bury it. `lane` says who must act. */
   | { outcome: 'rejected'; lane: 'theirs' | 'ours'; reason: string; detail: string; status?: number }
-  /** The destination is in trouble and the request certainly had no effect (refused, DNS, connect time-out,
-   * 5xx of what may be repeated), or is to be mended (401, 403, a redirect). */
+  /**
+   * The destination is in trouble, and trying again later is safe: the request certainly had no effect (refused, DNS,
+   * connect time-out), it may be repeated (5xx), or somebody has to mend something first (401, 403, a redirect).
+   */
   | { outcome: 'unreachable'; retryAfterMs: number | null; status?: number; detail: string }
   /** No answer that tells: time-out or cut after the request was sent. Safe to repeat only with an idempotent id. */
   | { outcome: 'ambiguous'; detail: string; status?: number };
