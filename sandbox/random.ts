@@ -71,7 +71,7 @@ export class Random {
 }
 
 /** FNV-1a with a final mix: 32 bits of a text. */
-export function hash32(text: string): number {
+function hash32(text: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
   hash ^= hash >>> 16;

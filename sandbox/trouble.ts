@@ -32,9 +32,9 @@ export const CALM: Readonly<StoreTrouble> = {
 };
 
 /** How a destination misbehaves. `losing` answers 2xx and keeps nothing; `cutting` keeps it and hangs up unanswered. */
-export const DESTINATION_MODES = ['calm', 'down', 'slow', 'throttling', 'losing', 'cutting'] as const;
+const DESTINATION_MODES = ['calm', 'down', 'slow', 'throttling', 'losing', 'cutting'] as const;
 export type DestinationMode = (typeof DESTINATION_MODES)[number];
-export const ADMIN_MODES = ['none', 'unavailable', 'frozen', 'throttled'] as const satisfies readonly AdminTrouble[];
+const ADMIN_MODES = ['none', 'unavailable', 'frozen', 'throttled'] as const satisfies readonly AdminTrouble[];
 
 const SHARES = ['drop', 'duplicate', 'repeat', 'reorder', 'oversize'] as const;
 

@@ -29,7 +29,7 @@ import { parseSearch, type Search } from './search.js';
 import type { Subscriptions } from './subscriptions.js';
 
 /** Stable versions answered as asked; any other is served by the oldest, and the answer's header says so. */
-export const SUPPORTED_VERSIONS = ['2026-01', '2026-04', '2026-07', '2026-10'] as const;
+const SUPPORTED_VERSIONS = ['2026-01', '2026-04', '2026-07', '2026-10'] as const;
 const BUCKET_POINTS = 2_000; // what real stores show: docs/shopify.md, "Admin API"
 const RESTORE_PER_SECOND = 100;
 const BODY_MAX_BYTES = 1_000_000;

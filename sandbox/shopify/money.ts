@@ -2,7 +2,7 @@
 const WITHOUT_MINOR = new Set(['JPY', 'KRW']);
 
 /** One of `currency` in minor units. */
-export function minorUnit(currency: string): number {
+function minorUnit(currency: string): number {
   return WITHOUT_MINOR.has(currency) ? 1 : 100;
 }
 

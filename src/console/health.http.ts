@@ -50,7 +50,7 @@ const HEALTHZ = {
 /** From best to worst. Unknown is worse than degraded: green must be proved (invariant 10). */
 const ORDER: readonly HealthState[] = ['ok', 'degraded', 'unknown', 'failing', 'dead'];
 
-export function worstOf(reports: readonly HealthReport[]): HealthState {
+function worstOf(reports: readonly HealthReport[]): HealthState {
   return reports.reduce<HealthState>(
     (worst, { state: each }) => (ORDER.indexOf(each) > ORDER.indexOf(worst) ? each : worst),
     'ok',

@@ -50,7 +50,7 @@ const AWAY = /^(ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGA
 /** pg says these without a code. */
 const AWAY_MESSAGES = /Connection terminated|timeout exceeded when trying to connect|Query read timeout/i;
 
-export function isDatabaseAway(error: unknown): boolean {
+function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error instanceof AggregateError && error.errors.some(isDatabaseAway)) return true;
   return ('code' in error && AWAY.test(String(error.code))) || AWAY_MESSAGES.test(error.message);

@@ -116,7 +116,7 @@ function at(value: unknown, path: KeyPath): unknown {
 }
 
 /** The one report: every fault, in the order of environment, then file by line. */
-export function formatFaults(faults: readonly Fault[]): string {
+function formatFaults(faults: readonly Fault[]): string {
   const count = faults.length === 1 ? '1 fault' : `${faults.length} faults`;
   const lines = [...faults]
     .sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))

@@ -96,6 +96,17 @@ export class Database implements Queryable {
   }
 }
 
+/** SQLSTATE classes 22 (data exception), 23 (constraint) and 54 (a limit exceeded): the data, not the database. */
+export function isDataError(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && /^(22|23|54)/.test(code);
+}
+
+/** A text from outside (what a destination answered) as a `text` column takes it: PostgreSQL stores no NUL. */
+export function storableText(text: string | null): string | null {
+  return text === null ? null : text.replaceAll('\u0000', '\ufffd');
+}
+
 /** Lets the clock follow the database's. Called by the health loop. */
 export async function followDatabaseClock(database: Queryable, clock: SystemClock): Promise<void> {
   const askedMs = Date.now();

@@ -34,7 +34,7 @@ function isTimeZone(value: string): boolean {
 /** Shopify's own form: `orders/create`, `app/uninstalled`. Source: the topics in npm shopify-webhook-schemas 0.3.8. */
 const topic = z.string('expected text').regex(/^[a-z_]+(\/[a-z_]+)+$/, 'expected a topic like orders/create');
 
-export const DEFAULT_TOPICS = [
+const DEFAULT_TOPICS = [
   'orders/create',
   'orders/paid',
   'orders/updated',

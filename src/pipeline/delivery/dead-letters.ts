@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
-import type { Database, Queryable } from '../../kernel/database.js';
+import { storableText, type Database, type Queryable } from '../../kernel/database.js';
 import { messageOf } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
 import type { SecretBox } from '../../kernel/secrets.js';
@@ -17,7 +17,7 @@ import type { WebhookReader } from '../webhook-reader.js';
 /** Who must act: the customer (credentials, a refused payload) or us (a bug, a case we do not handle). */
 export type BurialLane = 'ours' | 'theirs';
 
-export const DEAD_LETTER_PURPOSE = 'dead-letter';
+const DEAD_LETTER_PURPOSE = 'dead-letter';
 
 const INSERT = `
 insert into pipeline.dead_letter (
@@ -26,7 +26,7 @@ insert into pipeline.dead_letter (
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`;
 
 /** Most that one call replays, so that a slip of the query stays small; call again for the next. */
-export const REPLAY_MAX = 1_000;
+const REPLAY_MAX = 1_000;
 
 const ANSWER_AFTER_MS = 5_000;
 
@@ -186,7 +186,7 @@ export async function insertDeadLetter(client: Queryable, secrets: SecretBox, bu
     entry?.webhookId ?? '',
     burial.lane,
     burial.reason,
-    burial.detail,
+    storableText(burial.detail),
     settlement?.attempt ?? 0,
     new Date(entry?.receivedAtMs ?? settlement?.queuedAt.getTime() ?? burial.buriedAt.getTime()),
     burial.buriedAt,

@@ -1,4 +1,4 @@
-import type { Database, Queryable } from '../../kernel/database.js';
+import { storableText, type Database, type Queryable } from '../../kernel/database.js';
 import { KIND_CODES, kindOf, type Kind } from '../contract.js';
 import type { Lane, LaneKey } from './lane.js';
 
@@ -25,7 +25,7 @@ export interface Claim extends LaneKey {
 }
 
 /** 3 × the longest a claimed batch can take (10 s send, 1.5 s enrichment, one queue turn); shorter delivers twice. */
-export const LEASE_MS = 40_000;
+const LEASE_MS = 40_000;
 
 /**
  * Claims due rows of several lanes at once, the oldest first in each.
@@ -209,7 +209,7 @@ export async function rememberLane(database: Database, lane: Lane, nowMs: number
     lane.openSince ?? new Date(nowMs),
     lane.retryAt,
     lane.consecutiveFailures,
-    lane.lastError,
+    storableText(lane.lastError),
   ]);
 }
 

@@ -1,4 +1,4 @@
-import type { Database } from '../../kernel/database.js';
+import { isDataError, type Database } from '../../kernel/database.js';
 import type { Logger } from '../../kernel/log.js';
 import { settle, type Settlement } from '../ledger/ledger.js';
 
@@ -10,7 +10,8 @@ const GIVE_UP_AFTER_MS = 20_000; // inside the lease: past it another worker may
  * Writes outcomes in batches: one statement for everything that ended within a few milliseconds.
  *
  * Invariant: an outcome that cannot be written is not lost but unknown. Its row keeps its lease, is claimed again
- * when that runs out, and goes out with the same event id.
+ * when that runs out, and goes out with the same event id. One that the database refuses for what is in it takes no
+ * other with it: a batch holds outcomes of all lanes.
  */
 export class SettleQueue {
   private waiting: { settlement: Settlement; done: () => void }[] = [];
@@ -62,8 +63,12 @@ export class SettleQueue {
         await settle(this.database, settlements);
         return;
       } catch (error) {
+        if (isDataError(error) && settlements.length > 1) {
+          for (const settlement of settlements) await this.write([settlement]);
+          return;
+        }
         this.log.error({ err: error, outcomes: settlements.length }, 'outcomes could not be written; trying again');
-        if (waitedMs > GIVE_UP_AFTER_MS) {
+        if (isDataError(error) || waitedMs > GIVE_UP_AFTER_MS) {
           this.log.error({ outcomes: settlements.length }, 'outcomes left to their leases; the events go out again');
           return;
         }

@@ -29,7 +29,7 @@ export function rowOf(record: EventRecord): Row {
  * PostgreSQL stores neither U+0000 nor half a surrogate pair, and Shopify's texts can hold both. They are replaced by
  * U+FFFD, visibly, in the warehouse only; the inbox keeps the bytes.
  */
-export function storableText(text: string): string {
+function storableText(text: string): string {
   return text.replaceAll('\u0000', '\ufffd').toWellFormed();
 }
 
@@ -37,7 +37,7 @@ export function storableText(text: string): string {
 const ESCAPE = /\\(?:u0000|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)/g;
 
 /** As `storableText`, for text that JSON.stringify wrote. */
-export function storableJson(json: string): string {
+function storableJson(json: string): string {
   if (!json.includes('\\u')) return json;
   return json.replace(ESCAPE, (escape) => (escape === '\\u0000' || /^\\ud/i.test(escape) ? '\ufffd' : escape));
 }

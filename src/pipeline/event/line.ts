@@ -47,7 +47,7 @@ function zeroIn(currencies: Currencies): MoneyPair {
   return samePair({ amount: '0', currency: currencies.plain });
 }
 
-export function zeroLike(pair: MoneyPair): MoneyPair {
+function zeroLike(pair: MoneyPair): MoneyPair {
   return {
     shop: { amount: '0', currency: pair.shop.currency },
     presentment: { amount: '0', currency: pair.presentment.currency },

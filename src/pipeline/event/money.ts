@@ -67,7 +67,7 @@ export function divide(amount: string, parts: number, scale: number): string {
   return print({ units: dividend < 0n ? -rounded : rounded, scale });
 }
 
-export function negate(amount: string): string {
+function negate(amount: string): string {
   const value = parse(amount);
   return print({ units: -value.units, scale: value.scale });
 }

@@ -1,4 +1,4 @@
-import type { Queryable } from '../../kernel/database.js';
+import { storableText, type Queryable } from '../../kernel/database.js';
 import { KIND_CODES, STATE_CODES, type Kind, type PayloadPointer, type State } from '../contract.js';
 import type { Obligation } from '../router/plan.js';
 
@@ -57,6 +57,8 @@ enqueued as (
   on conflict (shop_id, destination_id, kind, subject_id) do update set
     version = excluded.version, segment_day = excluded.segment_day, stream_id = excluded.stream_id,
     segment_seq = excluded.segment_seq, entry = excluded.entry, attempts = 0,
+    -- The newer version has its own 72 hours: what the older one used up says nothing about it.
+    queued_at = excluded.queued_at,
     -- Under way: its worker finds the newer version when it settles, and leaves the row for it.
     due_at = case when d.lease is null then excluded.due_at else d.due_at end
   where d.version < excluded.version
@@ -242,6 +244,8 @@ ledger as (
     updated_at = excluded.updated_at
   where l.version = excluded.version
     and (l.state not in (${accepted}, ${confirmed}) or excluded.state = ${confirmed})
+    -- A try whose lease was lost may end after its row has been buried: "queued" would then have no row behind it.
+    and (excluded.state <> ${queued} or l.state = ${queued})
 )
 insert into pipeline.ledger_fact
   (shop_id, subject_id, kind, destination_id, day, at, version, state, reason, detail, attempt, duration_ms)
@@ -263,7 +267,7 @@ export async function settle(database: Queryable, settlements: readonly Settleme
     settlements.map((s) => s.lease),
     settlements.map((s) => STATE_CODES[s.state]),
     settlements.map((s) => s.reason),
-    settlements.map((s) => s.detail),
+    settlements.map((s) => storableText(s.detail)),
     settlements.map((s) => s.attempt),
     settlements.map((s) => Math.round(s.durationMs)),
     settlements.map((s) => s.at.toISOString()),

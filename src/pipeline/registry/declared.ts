@@ -20,7 +20,7 @@ export function disabledByOperator(actor: string): string {
  *
  * @returns `null` = it is on
  */
-export function disabledReasonOf(declared: { enabled: boolean }, current: string | null): string | null {
+function disabledReasonOf(declared: { enabled: boolean }, current: string | null): string | null {
   if (current?.startsWith(BY_OPERATOR)) return current;
   return declared.enabled ? null : BY_FILE;
 }

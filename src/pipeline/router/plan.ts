@@ -75,7 +75,7 @@ export interface Obligation {
   pointer: { segmentDay: string; streamId: number; segmentSeq: string; entry: number };
 }
 
-export function obligationKey(o: Pick<Obligation, 'shopId' | 'destinationId' | 'event'>): string {
+function obligationKey(o: Pick<Obligation, 'shopId' | 'destinationId' | 'event'>): string {
   return `${o.shopId}\u0000${o.event.subjectId}\u0000${o.event.kind}\u0000${o.destinationId}`;
 }
 

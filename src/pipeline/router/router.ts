@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Clock } from '../../kernel/clock.js';
-import type { Database } from '../../kernel/database.js';
+import { isDataError, type Database } from '../../kernel/database.js';
 import { messageOf } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
 import { Loop, type LoopHealth, type Round } from '../../kernel/loop.js';
@@ -250,12 +250,6 @@ export class Router {
     }
     return obligations;
   }
-}
-
-/** SQLSTATE classes 22 (data exception), 23 (constraint) and 54 (a limit exceeded): the data, not the database. */
-function isDataError(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' && /^(22|23|54)/.test(code);
 }
 
 function recordOf({ entry, pointer, shop, reading, events }: Routed): WebhookRecord {

@@ -11,7 +11,7 @@ const MONEY = '{ shopMoney { amount currencyCode } presentmentMoney { amount cur
 /** Most lines of one order asked for at once; Shopify's own page limit is 250. */
 const LINES = 250;
 
-export const ORDER_FIELDS = `
+const ORDER_FIELDS = `
   id legacyResourceId name createdAt updatedAt processedAt cancelledAt test displayFinancialStatus sourceName
   currencyCode presentmentCurrencyCode discountCodes customAttributes { key value }
   totalPriceSet ${MONEY} subtotalPriceSet ${MONEY} totalShippingPriceSet ${MONEY} totalTaxSet ${MONEY}
