@@ -81,6 +81,8 @@ export class Pipeline {
   private readonly adminHttp: Record<World, HttpOut>;
   private readonly drain: JournalDrain;
   private readonly intakeLoops: Loop[] = [];
+  /** Every process follows the registry: a worker to deliver by it, the others to show it. */
+  private readonly registryLoop: Loop;
   private readonly workerLoops: Loop[] = [];
   private opened = false;
 
@@ -203,8 +205,8 @@ export class Pipeline {
     const loop = (name: string, pauseMs: number, round: (signal: AbortSignal) => Promise<'busy' | 'idle'>): Loop =>
       new Loop({ name, pauseMs, clock, log, round });
     this.intakeLoops.push(loop('journal-drain', 500, (signal) => this.drain.round(signal)));
+    this.registryLoop = this.registry.watch();
     this.workerLoops.push(
-      this.registry.watch(),
       loop('held', 1_000, () => held.round()),
       loop('retention', HOUSE_EVERY_MS, async () => {
         await keepHouse(this.database, this.reader, clock, log);
@@ -240,13 +242,11 @@ export class Pipeline {
     await declare(this.registry);
     await this.registry.refresh();
     this.opened = true;
-    if (this.options.roles.worker) {
-      this.router.start();
-      this.worker.start();
-      for (const loop of this.workerLoops) loop.start();
-    } else {
-      this.workerLoops[0]?.start(); // the registry is what screens read
-    }
+    this.registryLoop.start();
+    if (!this.options.roles.worker) return;
+    this.router.start();
+    this.worker.start();
+    for (const loop of this.workerLoops) loop.start();
   }
 
   /** The loops this process runs. */
@@ -254,9 +254,11 @@ export class Pipeline {
     return this.loops().map((loop) => loop.name);
   }
 
+  /** Those of other roles are left out: a loop that was never meant to run is not one that died. */
   loops(): LoopHealth[] {
-    const loops = [...this.intakeLoops, ...this.workerLoops].map((loop) => loop.health());
-    return this.options.roles.worker ? [...loops, this.router.health(), this.worker.health()] : loops;
+    const loops = [...this.intakeLoops, this.registryLoop].map((loop) => loop.health());
+    if (!this.options.roles.worker) return loops;
+    return [...loops, ...this.workerLoops.map((loop) => loop.health()), this.router.health(), this.worker.health()];
   }
 
   /**
@@ -266,7 +268,7 @@ export class Pipeline {
   async stop(): Promise<void> {
     await this.intake.drain();
     await Promise.all([
-      ...[...this.workerLoops, ...this.intakeLoops].map((loop) => loop.stop()),
+      ...[...this.workerLoops, this.registryLoop, ...this.intakeLoops].map((loop) => loop.stop()),
       this.router.stop(),
       this.worker.stop(),
     ]);
