@@ -39,13 +39,13 @@ export class Loop {
   private finished: Promise<void> | null = null;
   private wakeUp: (() => void) | null = null;
   private wanted = false;
-  private readonly startedMs: number;
-  private lastBeatMs: number | null = null;
+  private readonly startedAtMs: number;
+  private lastBeatAtMs: number | null = null;
   private failures = 0;
   private lastError: string | null = null;
 
   constructor(private readonly options: LoopOptions) {
-    this.startedMs = options.clock.nowMs();
+    this.startedAtMs = options.clock.nowMs();
   }
 
   get name(): string {
@@ -75,8 +75,8 @@ export class Loop {
     return {
       name: this.options.name,
       state: this.abort.signal.aborted || !this.finished ? 'stopped' : this.failures > 0 ? 'failing' : 'running',
-      lastBeatAt: this.lastBeatMs === null ? null : new Date(this.lastBeatMs),
-      ageMs: nowMs - (this.lastBeatMs ?? this.startedMs),
+      lastBeatAt: this.lastBeatAtMs === null ? null : new Date(this.lastBeatAtMs),
+      ageMs: nowMs - (this.lastBeatAtMs ?? this.startedAtMs),
       staleAfterMs: this.options.staleAfterMs ?? Math.max(30_000, 3 * this.options.pauseMs),
       consecutiveFailures: this.failures,
       lastError: this.lastError,
@@ -90,7 +90,7 @@ export class Loop {
       let pauseMs = this.options.pauseMs;
       try {
         const round = await this.options.round(signal);
-        this.lastBeatMs = this.options.clock.nowMs();
+        this.lastBeatAtMs = this.options.clock.nowMs();
         this.failures = 0;
         this.lastError = null;
         if (round === 'busy') {

@@ -89,8 +89,9 @@ export class InboxWriter {
   private readonly queueEntriesMax: number;
   private readonly queueBytesMax: number;
   private queue: Waiter[] = [];
-  private held = 0;
-  private heldBytes = 0;
+  /** Taken and not settled yet: what waits and what is being committed. */
+  private inHand = 0;
+  private inHandBytes = 0;
   private queueBytes = 0;
   private windowTimer: NodeJS.Timeout | null = null;
   private immediate: NodeJS.Immediate | null = null;
@@ -125,11 +126,13 @@ export class InboxWriter {
     return new Promise((resolve, reject) => {
       const weight = entryWeight(entry);
       if (this.closed) return reject(new IntakeRefused('the inbox is closed'));
-      if (this.held >= this.queueEntriesMax || this.heldBytes + weight > this.queueBytesMax) {
-        return reject(new IntakeRefused(`${this.held} webhooks (${this.heldBytes} bytes) already wait for storage`));
+      if (this.inHand >= this.queueEntriesMax || this.inHandBytes + weight > this.queueBytesMax) {
+        return reject(
+          new IntakeRefused(`${this.inHand} webhooks (${this.inHandBytes} bytes) already wait for storage`),
+        );
       }
-      this.held += 1;
-      this.heldBytes += weight;
+      this.inHand += 1;
+      this.inHandBytes += weight;
       this.queueBytes += weight;
       this.queue.push({ entry, sinceMs: this.elapsedMs(), resolve, reject });
       this.schedule();
@@ -142,8 +145,8 @@ export class InboxWriter {
     return {
       database: streams.ready + streams.busy > 0 ? 'up' : 'down',
       streams,
-      waiting: this.held,
-      waitingBytes: this.heldBytes,
+      waiting: this.inHand,
+      waitingBytes: this.inHandBytes,
       lastError: this.slots.find((slot) => slot.lastError !== null)?.lastError ?? null,
     };
   }
@@ -152,7 +155,7 @@ export class InboxWriter {
   async close(): Promise<void> {
     this.closed = true;
     this.flush();
-    if (this.held > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
+    if (this.inHand > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
     if (this.watch) clearInterval(this.watch);
     await Promise.all(this.slots.map((slot) => slot.close()));
   }
@@ -247,9 +250,9 @@ export class InboxWriter {
   }
 
   private release(batch: Waiter[]): void {
-    this.held -= batch.length;
-    for (const waiter of batch) this.heldBytes -= entryWeight(waiter.entry);
-    if (this.held > 0) return;
+    this.inHand -= batch.length;
+    for (const waiter of batch) this.inHandBytes -= entryWeight(waiter.entry);
+    if (this.inHand > 0) return;
     for (const resolve of this.idle.splice(0)) resolve();
   }
 
