@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { z } from 'zod';
 import type { Clock } from '../../kernel/clock.js';
+import { isDataError } from '../../kernel/database.js';
 import { messageOf } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
 import {
@@ -41,8 +42,6 @@ const CONNECT_TIMEOUT_MS = 3_000;
 const STATEMENT_TIMEOUT_MS = 8_000; // under the ten seconds of a send, so that the server ends it and not only we
 const CLIENT_TIMEOUT_MS = 9_000;
 
-/** SQLSTATE classes that blame the data: data exception, integrity (a constraint of theirs), program limit. */
-const DATA_FAULT = /^(?:22|23|54)/;
 const CREDENTIALS = /^28/;
 
 /**
@@ -151,7 +150,7 @@ export class PostgresAdapter implements DestinationAdapter {
       }
       if (error.code === '42P01') this.ready.delete(readyKey(settings.url, table)); // dropped since: made again next time
       const outcome = refused(error, detailOf(error));
-      return DATA_FAULT.test(error.code ?? '') ? { poisoned: outcome } : same(outcome);
+      return isDataError(error) ? { poisoned: outcome } : same(outcome);
     } finally {
       release();
     }
@@ -230,7 +229,7 @@ function secretsOf(url: string): string[] {
  */
 function refused(error: unknown, detail: string): Outcome {
   const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
-  if (DATA_FAULT.test(code)) {
+  if (isDataError(error)) {
     // A constraint the customer added is theirs to judge; anything else we should not have sent.
     return { outcome: 'rejected', lane: code.startsWith('23') ? 'theirs' : 'ours', reason: `sql-${code}`, detail };
   }
