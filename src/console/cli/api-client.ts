@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { CLI_VARIABLES, VARIABLES } from '../../kernel/config.js';
 import { messageOf } from '../../kernel/errors.js';
 import { problemSchema } from '../problem.js';
 import { CliFailure, EXIT } from './exit.js';
@@ -8,7 +9,6 @@ import { CliFailure, EXIT } from './exit.js';
 export type Environment = Readonly<Record<string, string | undefined>>;
 export type Query = Readonly<Record<string, string | undefined>>;
 
-const DEFAULT_URL = 'http://127.0.0.1:8080';
 const DEADLINE_MS = 30_000;
 
 /** The service's API, as the command line speaks to it. */
@@ -19,7 +19,7 @@ export class ApiClient {
     private readonly env: Environment,
     private readonly cwd: string,
   ) {
-    this.url = (env['PLUMBLINE_URL'] ?? DEFAULT_URL).replace(/\/+$/, '');
+    this.url = (env['PLUMBLINE_URL'] ?? CLI_VARIABLES.PLUMBLINE_URL.default).replace(/\/+$/, '');
   }
 
   /**
@@ -72,8 +72,8 @@ export class ApiClient {
 
   private token(): string | undefined {
     if (this.env['PLUMBLINE_TOKEN']) return this.env['PLUMBLINE_TOKEN'];
-    const dataDir = this.env['PLUMBLINE_DATA_DIR'];
-    const path = join(dataDir ? resolve(this.cwd, dataDir) : resolve(this.cwd, '.plumbline'), 'admin-token');
+    const dataDir = this.env['PLUMBLINE_DATA_DIR'] || VARIABLES.dataDir.default;
+    const path = join(resolve(this.cwd, dataDir), 'admin-token');
     try {
       return readFileSync(path, 'utf8').trim();
     } catch {
