@@ -118,6 +118,14 @@ describe('planning', () => {
     );
   });
 
+  it('gives a newer version its own time to be tried in, whatever the older one used up', async () => {
+    await plan([update('100', 1)]);
+    const later = new Date(NOW.getTime() + 71 * 3_600_000);
+    await planObligations(database, [update('200', 2)], later);
+    const [claim] = await claimAll(later.getTime());
+    expect(claim).toMatchObject({ version: '200', queuedAt: later });
+  });
+
   it('never lets an older version overwrite a newer one', async () => {
     await plan([update('200')]);
     expect(await plan([update('100')])).toEqual([]);
@@ -250,6 +258,19 @@ describe('settling', () => {
     await settle(database, [settlement(slow as Claim)]);
     expect(await deliveries()).toMatchObject([{ lease: other?.lease }]);
     expect((await states())[0]?.[1]).toBe('accepted');
+  });
+
+  it('never says "queued" for a row that has been buried meanwhile, so that a replay can start it again', async () => {
+    await plan([obligation()]);
+    const [slow] = await claimAll();
+    const [other] = await claimAll(NOW.getTime() + 60_000);
+    await settle(database, [settlement(other as Claim, { state: 'failed', reason: 'http-422' })]);
+    const dueAt = new Date(NOW.getTime() + 90_000);
+    await settle(database, [settlement(slow as Claim, { state: 'queued', reason: 'unreachable', dueAt })]);
+    expect(await deliveries()).toEqual([]);
+    expect(await states()).toEqual([['6123456789001', 'failed', 'http-422']]);
+    expect(await plan([obligation()], true)).toHaveLength(1);
+    expect(await deliveries()).toHaveLength(1);
   });
 
   it('never turns accepted back into failed', async () => {
