@@ -84,6 +84,8 @@ export interface Destination {
   world: World;
   enabled: boolean;
   settings: DestinationSettings;
+  /** When it was last enabled, disabled or given other settings. */
+  changedAt?: Date;
 }
 
 /** What every kind understands; each kind's own keys are parsed by its adapter from `own`. */

@@ -10,6 +10,7 @@ import {
   type ReplayReport,
   type ReplayRequest,
 } from '../contract.js';
+import { SegmentUnreadable } from '../inbox/inbox-reader.js';
 import { openSegment, sealSegment } from '../inbox/segment.js';
 import { settle, type Settlement } from '../ledger/ledger.js';
 import type { WebhookReader } from '../webhook-reader.js';
@@ -23,7 +24,7 @@ const INSERT = `
 insert into pipeline.dead_letter (
   shop_id, shop_domain, destination_id, kind, subject_id, order_id, ledger_day, version, topic, webhook_id, lane,
   reason, detail, attempts, received_at, buried_at, payload)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`;
+values ($1, coalesce(nullif($2::text, ''), (select domain from pipeline.shop where id = $1), ''), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`;
 
 /** Most that one call replays, so that a slip of the query stays small; call again for the next. */
 const REPLAY_MAX = 1_000;
@@ -74,7 +75,7 @@ export class DeadLetters implements DeadLetterReplay {
 
   /** Ends an obligation for good: dead letter, ledger and queue in one commit (invariant 4). */
   async bury(settlement: Settlement, lane: BurialLane): Promise<void> {
-    const entry = await this.deps.webhooks.entry(settlement);
+    const entry = await this.payloadOf(settlement);
     await this.deps.database.transaction(async (client) => {
       await insertDeadLetter(client, this.deps.secrets, {
         shopId: settlement.shopId,
@@ -98,6 +99,16 @@ export class DeadLetters implements DeadLetterReplay {
       },
       'delivery buried as a dead letter',
     );
+  }
+
+  /** A payload that cannot be opened must not keep its delivery in the queue for ever. */
+  private async payloadOf(settlement: Settlement): Promise<InboxEntry | null> {
+    try {
+      return await this.deps.webhooks.entry(settlement);
+    } catch (error) {
+      if (error instanceof SegmentUnreadable) return null;
+      throw error;
+    }
   }
 
   /**
@@ -140,14 +151,18 @@ export class DeadLetters implements DeadLetterReplay {
 
   private async replayAll(found: readonly FoundRow[], result: ReplayReport, paceMs: number): Promise<void> {
     for (const row of found) {
-      await this.replayOne(row);
+      const entry = openDeadLetter(row.payload, this.deps.secrets, row.id);
+      if ('unreadable' in entry) {
+        this.deps.log.error({ deadLetter: row.id, detail: entry.unreadable }, 'dead letter not readable; left open');
+        continue;
+      }
+      await this.replayOne(row, entry);
       result.replayed += 1;
       if (paceMs > 0) await new Promise((resolve) => setTimeout(resolve, paceMs));
     }
   }
 
-  private async replayOne(row: FoundRow): Promise<void> {
-    const letter = openSegment(row.payload, this.deps.secrets, DEAD_LETTER_PURPOSE, `dead letter ${row.id}`).entry(0);
+  private async replayOne(row: FoundRow, letter: InboxEntry): Promise<void> {
     const entry: InboxEntry = { ...letter, source: 'replay', webhookId: `replay:${row.id}` };
     if (row.destination_id !== null) entry.destinationId = row.destination_id;
     await this.deps.append(entry);

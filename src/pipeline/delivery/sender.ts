@@ -1,6 +1,6 @@
 import { stopwatch, type Clock } from '../../kernel/clock.js';
 import type { Database } from '../../kernel/database.js';
-import { messageOf } from '../../kernel/errors.js';
+import { PlumblineError, messageOf } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
 import type { Random } from '../../kernel/random.js';
 import type {
@@ -10,20 +10,24 @@ import type {
   DestinationKind,
   Formatted,
   Outcome,
+  PayloadPointer,
   PipelineEvent,
   Shop,
 } from '../contract.js';
 import { keyOf, type EventCache, type ReadWebhook } from '../event-cache.js';
 import { eventId } from '../event/event-id.js';
+import { SegmentUnreadable } from '../inbox/inbox-reader.js';
 import { purchasePointer, type Settlement } from '../ledger/ledger.js';
 import type { WebhookReader } from '../webhook-reader.js';
 import type { DeadLetters } from './dead-letters.js';
 import type { Lane } from './lane.js';
-import { rememberLane, restoreAgeOrder, type Claim } from './queue.js';
+import { release, rememberLane, restoreAgeOrder, type Claim } from './queue.js';
 import { isSpent, retryDelayMs } from './retry.js';
 import type { SettleQueue } from './settle-queue.js';
 
 const SEND_DEADLINE_MS = 10_000;
+const GIVE_BACK_PAUSE_MAX_MS = 10_000; // in all 13 s: within the lease
+const UNREADABLE_PAUSE_MS = 60_000; // a missing key comes with a restart
 
 export interface DeliveryMetrics {
   /** One item's outcome at a destination. */
@@ -69,95 +73,144 @@ export class Sender {
    * @param sent called whenever a request has ended, so that the next claim need not wait for the rest
    */
   async deliver(lane: Lane, claims: readonly Claim[], route: Route, sent: () => void): Promise<void> {
-    const { shop, destination, adapter } = route;
+    const { destination, adapter } = route;
     // Counted from the claim on, so that the lane's room is right while events are being prepared.
     const reserved = Math.ceil(claims.length / adapter.batch.items);
     lane.sending += reserved;
+    const unready: Claim[] = [];
     let prepared: Prepared[];
     try {
-      prepared = await this.prepare(claims, shop, destination, adapter);
+      prepared = await this.prepare(claims, route, unready);
     } finally {
       lane.sending -= reserved;
     }
     const batches = splitBatches(prepared, adapter.batch);
-    await Promise.all(batches.map((batch) => this.sendBatch(lane, batch, destination, adapter, sent)));
+    await Promise.all([
+      ...batches.map((batch) => this.sendBatch(lane, batch, destination, adapter, sent)),
+      this.giveBack(unready),
+    ]);
   }
 
-  /** Reads, enriches and formats; what cannot be formatted is buried here. */
-  private async prepare(
-    claims: readonly Claim[],
-    shop: Shop,
-    destination: Destination,
-    adapter: DestinationAdapter,
-  ): Promise<Prepared[]> {
-    const read = await this.readAll(claims);
+  /**
+   * Gives claims back that nothing has been sent of, so that their next claim knows so: left to their leases they
+   * would count as perhaps sent. Those already in doubt stay with their leases, and in doubt.
+   */
+  async giveBack(claims: readonly Claim[]): Promise<void> {
+    const unsent = claims.filter((claim) => !claim.orphaned);
+    if (unsent.length === 0) return;
+    for (let pauseMs = 200; pauseMs < GIVE_BACK_PAUSE_MAX_MS; pauseMs *= 2) {
+      try {
+        await release(this.deps.database, unsent);
+        return;
+      } catch (error) {
+        this.deps.log.warn({ err: error, claims: unsent.length }, 'unsent deliveries could not be given back');
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
+    }
+  }
+
+  /**
+   * Reads, enriches and formats; what cannot be formatted is buried here. One claim's trouble is its own.
+   *
+   * @param unready takes the claims that could not be prepared for now
+   */
+  private async prepare(claims: readonly Claim[], route: Route, unready: Claim[]): Promise<Prepared[]> {
+    const read = await this.readAll(claims).catch((error: unknown) => {
+      this.deps.log.error({ err: error, claims: claims.length }, 'payloads could not be read; trying again');
+      unready.push(...claims);
+      return null;
+    });
+    if (read === null) return [];
     const prepared = await Promise.all(
-      claims.map(async (claim): Promise<Prepared | null> => {
-        const webhook = read.get(keyOf(claim));
-        const event = webhook?.events.find((candidate) => candidate.kind === claim.kind);
-        if (!webhook || !event) {
-          await this.bury(claim, 'ours', webhook ? 'event-not-in-payload' : 'payload-expired', null, 0, 'failed');
+      claims.map((claim) =>
+        this.prepareOne(claim, read.get(keyOf(claim)), route).catch((error: unknown) => {
+          this.deps.log.error({ err: error, subject: claim.subjectId }, 'delivery not prepared; trying again');
+          unready.push(claim);
           return null;
-        }
-        if (claim.orphaned && !adapter.isIdempotent(claim.kind)) {
-          // The process that held it died between sending and settling. Sending again could count it twice.
-          await this.bury(
-            claim,
-            'ours',
-            'ambiguous-not-repeatable',
-            'a process ended during the call',
-            0,
-            'unconfirmable',
-          );
-          return null;
-        }
-        const item: DeliveryItem = {
-          shop,
-          event: await this.withOrderName(claim, await this.deps.enricher.enrich(shop, event)),
-          eventId: eventId({
-            shopDomain: shop.domain,
-            subjectId: claim.subjectId,
-            kind: claim.kind,
-            version: claim.version,
-          }),
-          attempt: claim.attempts + 1,
-          maybeSentBefore: claim.orphaned || claim.attempts > 0,
-        };
-        const formatted = adapter.format(item, destination);
-        if (!formatted.ok) {
-          await this.bury(claim, formatted.lane, formatted.reason, formatted.detail, 0, 'failed');
-          return null;
-        }
-        return { claim, item, formatted, receivedAtMs: webhook.receivedAtMs };
-      }),
+        }),
+      ),
     );
     return prepared.filter((one) => one !== null);
+  }
+
+  private async prepareOne(
+    claim: Claim,
+    webhook: ReadWebhook | SegmentUnreadable | undefined,
+    { shop, destination, adapter }: Route,
+  ): Promise<Prepared | null> {
+    if (webhook instanceof SegmentUnreadable) {
+      // With the key that sealed it, it can be read again; damaged bytes stay damaged.
+      if (webhook.cause instanceof PlumblineError) await this.postpone(claim, webhook.message);
+      else await this.bury(claim, 'ours', 'payload-unreadable', webhook.message, 0, 'failed');
+      return null;
+    }
+    const event = webhook?.events.find((candidate) => candidate.kind === claim.kind);
+    if (!webhook || !event) {
+      await this.bury(claim, 'ours', webhook ? 'event-not-in-payload' : 'payload-expired', null, 0, 'failed');
+      return null;
+    }
+    if (claim.orphaned && !adapter.isIdempotent(claim.kind)) {
+      // The process that held it died between sending and settling. Sending again could count it twice.
+      await this.bury(claim, 'ours', 'ambiguous-not-repeatable', 'a process ended during the call', 0, 'unconfirmable');
+      return null;
+    }
+    const item: DeliveryItem = {
+      shop,
+      event: await this.withOrderName(claim, await this.deps.enricher.enrich(shop, event)),
+      eventId: eventId({
+        shopDomain: shop.domain,
+        subjectId: claim.subjectId,
+        kind: claim.kind,
+        version: claim.version,
+      }),
+      attempt: claim.attempts + 1,
+      maybeSentBefore: claim.orphaned || claim.attempts > 0,
+    };
+    const formatted = formatOrFail(adapter, item, destination);
+    if (!formatted.ok) {
+      await this.bury(claim, formatted.lane, formatted.reason, formatted.detail, 0, 'failed');
+      return null;
+    }
+    return { claim, item, formatted, receivedAtMs: webhook.receivedAtMs };
   }
 
   /** A refund's body does not carry its order's name, and a shop may know its GA4 transactions by it. */
   private async withOrderName(claim: Claim, event: PipelineEvent): Promise<PipelineEvent> {
     if (event.kind !== 'refund' || event.orderName !== null) return event;
     const pointer = await purchasePointer(this.deps.database, claim.shopId, event.orderId);
-    const [order] = pointer ? await this.deps.webhooks.read([pointer]) : [];
-    return { ...event, orderName: order?.events[0]?.orderName ?? null };
+    const order = pointer ? await this.readOne(pointer) : null;
+    const orderName = order instanceof SegmentUnreadable ? null : (order?.events[0]?.orderName ?? null);
+    return { ...event, orderName };
   }
 
-  private async readAll(claims: readonly Claim[]): Promise<Map<string, ReadWebhook>> {
-    const read = new Map<string, ReadWebhook>();
+  private async readAll(claims: readonly Claim[]): Promise<Map<string, ReadWebhook | SegmentUnreadable>> {
+    const read = new Map<string, ReadWebhook | SegmentUnreadable>();
     const absent: Claim[] = [];
     for (const claim of claims) {
       const cached = this.deps.cache.get(claim);
       if (cached) read.set(keyOf(claim), cached);
       else absent.push(claim);
     }
-    if (absent.length > 0) {
-      const loaded = await this.deps.webhooks.read(absent);
-      absent.forEach((claim, i) => {
-        const webhook = loaded[i];
-        if (webhook) read.set(keyOf(claim), webhook);
-      });
+    if (absent.length === 0) return read;
+    const loaded = await this.deps.webhooks.read(absent).catch((error: unknown) => {
+      if (error instanceof SegmentUnreadable) return null;
+      throw error;
+    });
+    for (const [i, claim] of absent.entries()) {
+      // One that cannot be opened must not hold up the others: then each is read for itself.
+      const webhook = loaded === null ? await this.readOne(claim) : loaded[i];
+      if (webhook) read.set(keyOf(claim), webhook);
     }
     return read;
+  }
+
+  private async readOne(pointer: PayloadPointer): Promise<ReadWebhook | SegmentUnreadable | null> {
+    try {
+      return (await this.deps.webhooks.read([pointer]))[0] ?? null;
+    } catch (error) {
+      if (error instanceof SegmentUnreadable) return error;
+      throw error;
+    }
   }
 
   private async sendBatch(
@@ -180,7 +233,10 @@ export class Sender {
       lane.sending -= 1;
     }
     const durationMs = took();
-    await this.judgeLane(lane, outcomes);
+    await this.judgeLane(lane, outcomes).catch((error: unknown) => {
+      // What people and other processes see of the breaker may be late; the outcomes must not be lost with it.
+      this.deps.log.warn({ err: error, destination: destination.name }, 'breaker not written down');
+    });
     sent();
     await Promise.all(
       batch.map((prepared, i) =>
@@ -247,13 +303,13 @@ export class Sender {
           await this.bury(claim, 'ours', 'ambiguous-not-repeatable', outcome.detail, durationMs, 'unconfirmable');
           return;
         }
-        await this.retry(lane, claim, 'ambiguous', outcome.detail, null, durationMs);
+        await this.retry(lane, claim, destination, 'ambiguous', outcome.detail, null, durationMs);
         return;
       case 'throttled':
-        await this.retry(lane, claim, 'throttled', outcome.detail, outcome.retryAfterMs, durationMs);
+        await this.retry(lane, claim, destination, 'throttled', outcome.detail, outcome.retryAfterMs, durationMs);
         return;
       case 'unreachable':
-        await this.retry(lane, claim, 'unreachable', outcome.detail, outcome.retryAfterMs, durationMs);
+        await this.retry(lane, claim, destination, 'unreachable', outcome.detail, outcome.retryAfterMs, durationMs);
         return;
     }
   }
@@ -261,6 +317,7 @@ export class Sender {
   private async retry(
     lane: Lane,
     claim: Claim,
+    destination: Destination,
     reason: 'ambiguous' | 'throttled' | 'unreachable',
     detail: string,
     retryAfterMs: number | null,
@@ -271,7 +328,9 @@ export class Sender {
     // While the lane is blocked the event keeps its place by age; the lane decides when the next one goes.
     const blocked = lane.state === 'open';
     const dueAtMs = blocked ? claim.queuedAt.getTime() : nowMs + retryDelayMs(attempts, retryAfterMs, this.deps.random);
-    if (isSpent(claim.queuedAt.getTime(), Math.max(nowMs, dueAtMs))) {
+    // What was parked for days has not been tried for days: its 72 hours begin when the destination is enabled.
+    const triedSinceMs = Math.max(claim.queuedAt.getTime(), destination.changedAt?.getTime() ?? 0);
+    if (isSpent(triedSinceMs, Math.max(nowMs, dueAtMs))) {
       await this.bury(claim, 'theirs', `not-delivered-in-72h`, `${reason}: ${detail}`, durationMs, 'failed');
       return;
     }
@@ -285,6 +344,25 @@ export class Sender {
     });
     if (blocked) lane.resetFloor();
     lane.dueAtMs = Math.min(lane.dueAtMs ?? Infinity, dueAtMs);
+  }
+
+  /** Not the destination's trouble, so the lane is not told. */
+  private async postpone(claim: Claim, detail: string): Promise<void> {
+    const nowMs = this.deps.clock.nowMs();
+    if (isSpent(claim.queuedAt.getTime(), nowMs)) {
+      await this.bury(claim, 'ours', 'payload-unreadable', detail, 0, 'failed');
+      return;
+    }
+    const attempt = claim.attempts + 1;
+    const dueAt = new Date(nowMs + retryDelayMs(attempt, UNREADABLE_PAUSE_MS, this.deps.random));
+    await this.deps.settleQueue.add({
+      ...this.settlement(claim, 0),
+      state: 'queued',
+      reason: 'payload-unreadable',
+      detail,
+      attempt,
+      dueAt,
+    });
   }
 
   private settlement(claim: Claim, durationMs: number): Omit<Settlement, 'state' | 'reason' | 'detail' | 'attempt'> {
@@ -320,6 +398,15 @@ export class Sender {
       { ...this.settlement(claim, durationMs), state, reason, detail, attempt: claim.attempts + 1 },
       lane,
     );
+  }
+}
+
+/** A body that no formatter foresaw must become a dead letter, never stop the events around it. */
+function formatOrFail(adapter: DestinationAdapter, item: DeliveryItem, destination: Destination): Formatted {
+  try {
+    return adapter.format(item, destination);
+  } catch (error) {
+    return { ok: false, lane: 'ours', reason: 'format-failed', detail: messageOf(error) };
   }
 }
 

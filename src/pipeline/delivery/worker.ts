@@ -101,12 +101,13 @@ export class DeliveryWorker {
 
   private deliver(claims: readonly Claim[]): void {
     const [first] = claims;
-    const route = first && this.route(first);
-    if (!first || !route) return; // disabled between pick and claim: the lease returns them
+    if (!first) return;
+    const route = this.route(first);
     const lane: Lane = this.lanes.lane(first);
     this.inFlight += claims.length;
-    const work = this.deps.sender
-      .deliver(lane, claims, route, () => this.loop.wake())
+    const { sender } = this.deps;
+    // Without a route the destination was disabled between pick and claim.
+    const work = (route ? sender.deliver(lane, claims, route, () => this.loop.wake()) : sender.giveBack(claims))
       .catch((error: unknown) => {
         this.deps.log.error({ err: error }, 'delivery failed before an outcome; the lease returns it');
       })

@@ -145,6 +145,7 @@ export class Registry {
       world: row.sandbox ? 'sandbox' : 'real',
       enabled: row.enabled,
       settings: Object.freeze(this.stored.open(row)),
+      changedAt: row.updatedAt,
     });
   }
 }
