@@ -16,6 +16,8 @@ import { cpuSecondsOf, cpuSecondsOfFamily, isMemoryFileSystem, machineCpuSeconds
 import { Child, type Api } from './rpc.js';
 
 const TEMPLATE = 'bench_template';
+/** Directory of services that bring their own server. */
+export const EMBEDDED = 'embedded';
 // A backend that ends is counted with its server only once the server has heard of it.
 const SETTLE_MS = 150;
 
@@ -153,6 +155,7 @@ export class Lab {
     this.redis?.process.kill('SIGKILL');
     await this.admin.end().catch(() => undefined);
     await this.postgres.stop();
+    await stopLeftOver(join(this.dir, EMBEDDED));
     rmSync(this.dir, { recursive: true, force: true });
   }
 
@@ -181,6 +184,12 @@ export class Lab {
       ours: database + children + cpuSecondsOf(process.pid),
     };
   }
+}
+
+/** A service that was ended in the middle leaves its server running, for the next start to adopt: adopt and stop it. */
+async function stopLeftOver(dataDir: string): Promise<void> {
+  if (!existsSync(join(dataDir, 'postgres', 'postmaster.pid'))) return;
+  await (await EmbeddedPostgres.start({ dataDir, log: silentLogger })).stop();
 }
 
 export async function until(

@@ -77,12 +77,13 @@ async function main(): Promise<number> {
   const opening = Lab.open(settings.dir, settings.profile);
   // Before anything else is started: PostgreSQL runs detached and would outlive us.
   const interrupt = (): void => {
+    if (interrupted) return; // a second signal (a terminal and `timeout` both send one) must not cut the ending short
     say('interrupted; ending what was started');
     interrupted = true;
     void opening.then((lab) => lab.close()).finally(() => process.exit(130));
   };
-  process.once('SIGINT', interrupt);
-  process.once('SIGTERM', interrupt);
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
   const lab = await opening;
   try {
     const setting = await describe(lab, settings);

@@ -89,6 +89,6 @@ export function answer<A extends Api>(handlers: {
       );
   });
   process.once('disconnect', () => process.exit());
-  // A terminal's Ctrl-C reaches the whole group; only the first process decides when the others end.
-  process.on('SIGINT', () => undefined);
+  // A signal often reaches the whole group; only the first process decides when the others end.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 }

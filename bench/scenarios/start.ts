@@ -1,5 +1,5 @@
 import type { ServiceApi } from '../children/service.js';
-import type { Lab } from '../lab.js';
+import { EMBEDDED, type Lab } from '../lab.js';
 import { sampleOf, type Sample, type Scenario } from '../scenario.js';
 
 async function startOnce(lab: Lab, dataDir: string): Promise<Sample> {
@@ -18,7 +18,7 @@ export const start: Scenario = {
   name: 'start',
   title: 'from the start of the process to ready: embedded PostgreSQL on an existing cluster, schema, pipeline',
   async prepare(lab) {
-    const dataDir = lab.directory('embedded');
+    const dataDir = lab.directory(EMBEDDED);
     await startOnce(lab, dataDir); // makes the cluster
     return {
       contenders: [{ name: 'warm', measure: () => startOnce(lab, dataDir) }],
