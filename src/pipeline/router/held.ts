@@ -47,7 +47,7 @@ export async function hold(
  * which has one effect.
  */
 const FIND_DUE = `
-select id, shop_domain, webhook_id, sandbox, reason, tries, payload from pipeline.held
+select id, shop_domain, sandbox, reason, tries, repeats, payload from pipeline.held
  where released_at is null and next_try_at <= $1
  order by next_try_at limit ${BATCH}`;
 
@@ -82,6 +82,16 @@ export interface HeldDeps {
 const RETRY_BASE_MS = 2_000;
 const RETRY_CAP_MS = 15 * 60_000;
 
+interface HeldRow extends Record<string, unknown> {
+  id: string;
+  shop_domain: string;
+  sandbox: boolean;
+  reason: HeldReason;
+  tries: number;
+  repeats: number;
+  payload: Buffer;
+}
+
 /** Lets held webhooks go on as soon as what they wait for is there. */
 export class HeldWebhooks {
   constructor(private readonly deps: HeldDeps) {}
@@ -89,26 +99,31 @@ export class HeldWebhooks {
   async round(): Promise<Round> {
     const now = this.deps.clock.now();
     await this.deps.database.query(WAKE_WAITING, [now]);
-    const rows = await this.deps.database.rows<{
-      id: string;
-      shop_domain: string;
-      webhook_id: string;
-      sandbox: boolean;
-      reason: HeldReason;
-      tries: number;
-      payload: Buffer;
-    }>(FIND_DUE, [now]);
+    const rows = await this.deps.database.rows<HeldRow>(FIND_DUE, [now]);
     for (const row of rows) {
-      const entry = openSegment(row.payload, this.deps.secrets, PURPOSE, `held webhook ${row.id}`).entry(0);
+      const entry = this.open(row);
       const shop = this.deps.shops.shopByDomain(row.sandbox ? 'sandbox' : 'real', row.shop_domain);
-      if (!shop) await this.later(row.id, 'unknown-shop', null, row.tries, null);
-      else if (row.reason === 'unknown-shop') await this.release(row.id, entry);
-      else await this.fetch(row.id, row.tries, shop, entry);
+      if ('unreadable' in entry) {
+        // Its turn comes again when the rest has had theirs: a missing key comes back, and people see the detail.
+        this.deps.log.error({ held: row.id, detail: entry.unreadable }, 'held webhook not readable');
+        await this.later(row.id, row.reason, entry.unreadable, row.tries, RETRY_CAP_MS);
+      } else if (!shop) await this.later(row.id, 'unknown-shop', null, row.tries, null);
+      else if (row.reason === 'unknown-shop') await this.release(row, entry);
+      else await this.fetch(row, shop, entry);
     }
     return rows.length === BATCH ? 'busy' : 'idle';
   }
 
-  private async fetch(id: string, tries: number, shop: Shop, entry: InboxEntry): Promise<void> {
+  private open({ id, payload }: HeldRow): InboxEntry | { unreadable: string } {
+    try {
+      return openSegment(payload, this.deps.secrets, PURPOSE, `held webhook ${id}`).entry(0);
+    } catch (error) {
+      return { unreadable: messageOf(error) };
+    }
+  }
+
+  private async fetch(row: HeldRow, shop: Shop, entry: InboxEntry): Promise<void> {
+    const { id, tries } = row;
     if (shop.accessToken === null) {
       await this.later(id, 'no-token', 'connect the shop with an access token', tries, null);
       return;
@@ -119,7 +134,7 @@ export class HeldWebhooks {
     }));
     if (fetched.outcome === 'fetched') {
       // A derived id: fetching twice after a crash is one webhook.
-      await this.release(id, { ...entry, source: 'fetch', webhookId: `fetch:${entry.webhookId}`, body: fetched.body });
+      await this.release(row, { ...entry, source: 'fetch', webhookId: `fetch:${entry.webhookId}`, body: fetched.body });
       return;
     }
     const backOffMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(tries, 20));
@@ -127,11 +142,15 @@ export class HeldWebhooks {
     await this.later(id, 'needs-fetch', `${fetched.outcome}: ${fetched.detail}`, tries, backOffMs);
   }
 
-  /** Durable in the inbox first, released after: a crash in between makes a repeat, never a gap. */
-  private async release(id: string, entry: InboxEntry): Promise<void> {
+  /**
+   * Durable in the inbox first, released after: a crash in between makes a repeat, never a gap. A router that does not
+   * know the shop yet may meet the append before this release and hold it again, on this same row: the row then stays.
+   */
+  private async release({ id, repeats }: HeldRow, entry: InboxEntry): Promise<void> {
     await this.deps.append(entry);
-    await this.deps.database.query('update pipeline.held set released_at = $2 where id = $1', [
+    await this.deps.database.query('update pipeline.held set released_at = $3 where id = $1 and repeats = $2', [
       id,
+      repeats,
       this.deps.clock.now(),
     ]);
   }

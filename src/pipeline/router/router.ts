@@ -188,6 +188,11 @@ export class Router {
         });
       }
     }
+    // What another process released, knowing the shop before this one does, has been here before and still waits.
+    const first = new Set(fresh);
+    for (const [index, one] of routed.entries()) {
+      if (!one.shop && !first.has(index)) await hold(client, this.deps.secrets, one.entry, 'unknown-shop', nowAt);
+    }
     const repeats = routed.length - fresh.length;
     if (repeats > 0) this.deps.metrics.routed('repeat', repeats);
     const effective = [
@@ -208,23 +213,18 @@ export class Router {
     nowAt: Date,
     requeue: boolean,
   ): Promise<Obligation[]> {
+    // Refunds after everything else: the ledger then knows what became of an order of this very batch.
     const refunds = obligations.filter((o) => o.event.kind === 'refund');
+    const others = obligations.filter((o) => o.event.kind !== 'refund');
+    const effective = await planObligations(client, foldObligations(others), nowAt, requeue);
     const leftOut = await ordersLeftOut(
       client,
       refunds.map((o) => ({ shopId: o.shopId, orderId: o.event.orderId })),
     );
-    // An order left out in this very batch is not in the ledger yet.
-    for (const o of obligations) {
-      if (o.event.kind === 'purchase' && o.plan.state === 'ignored') {
-        leftOut.set(`${o.shopId}/${o.event.subjectId}/${o.destinationId}`, o.plan.reason ?? 'ignored');
-      }
-    }
-    const followed = obligations.map((o) =>
-      o.event.kind === 'refund'
-        ? withOrderLeftOut(o, leftOut.get(`${o.shopId}/${o.event.orderId}/${o.destinationId}`) ?? null)
-        : o,
+    const followed = refunds.map((o) =>
+      withOrderLeftOut(o, leftOut.get(`${o.shopId}/${o.event.orderId}/${o.destinationId}`) ?? null),
     );
-    return planObligations(client, foldObligations(followed), nowAt, requeue);
+    return [...effective, ...(await planObligations(client, foldObligations(followed), nowAt, requeue))];
   }
 
   private obligations(one: Routed, shop: Shop): Obligation[] {
