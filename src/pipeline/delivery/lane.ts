@@ -99,9 +99,12 @@ export class Lane {
     this.successes = 0;
     this.lastError = error;
     this.limit = Math.max(1, Math.floor(this.limit / 2));
+    // Requests that were under way when it opened tell of the same trouble: only a probe earns a longer pause.
+    const sameTrouble = this.openSinceMs !== null && nowMs < this.probeAtMs;
     if (retryAfterMs !== null) this.probeAtMs = Math.max(this.probeAtMs, nowMs + retryAfterMs);
     if (this.openSinceMs === null && this.failures < FAILURES_TO_OPEN) return false;
     const opened = this.openSinceMs === null;
+    if (sameTrouble) return false;
     this.openSinceMs ??= nowMs;
     const pauseMs = Math.min(PROBE_CAP_MS, PROBE_BASE_MS * 2 ** Math.min(this.probes, 20));
     this.probes += 1;
