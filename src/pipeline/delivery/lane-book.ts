@@ -66,10 +66,17 @@ export class LaneBook {
    *
    * @param budget rows that may be claimed in all
    * @param perSend how many rows one request of this lane takes; `null` = nothing may be sent there now
+   * @param spare how many more rows a destination may have under way
    */
-  pick(nowMs: number, budget: number, perSend: (key: LaneKey) => number | null): LaneWant[] {
+  pick(
+    nowMs: number,
+    budget: number,
+    perSend: (key: LaneKey) => number | null,
+    spare: (destinationId: number) => number = () => budget,
+  ): LaneWant[] {
     const lanes = [...this.lanes.values()];
     const wants: LaneWant[] = [];
+    const wanted = new Map<number, number>();
     let left = budget;
     const start = lanes.length === 0 ? 0 : this.turn++ % lanes.length;
     for (let i = 0; i < lanes.length && left > 0; i++) {
@@ -79,7 +86,11 @@ export class LaneBook {
       if (room === 0) continue;
       const rows = perSend(lane.key);
       if (rows === null) continue;
-      const most = lane.state === 'open' ? 1 : Math.min(left, room * rows);
+      const { destinationId } = lane.key;
+      const spared = spare(destinationId) - (wanted.get(destinationId) ?? 0);
+      if (spared <= 0) continue;
+      const most = lane.state === 'open' ? 1 : Math.min(left, spared, room * rows);
+      wanted.set(destinationId, (wanted.get(destinationId) ?? 0) + most);
       wants.push({ lane, most });
       left -= most;
       // Before the claim, not after it: a nudge that comes while the claim is under way must not be lost.

@@ -10,6 +10,7 @@ import type { Route, Sender } from './sender.js';
 
 const CLAIM_MAX = 1_000;
 const IN_FLIGHT_MAX = 3_000; // items, some 30 MB of events at the most
+const DESTINATION_IN_FLIGHT_MAX = IN_FLIGHT_MAX / 4; // however slow one is, there is room for the others
 const STOP_WITHIN_MS = 8_000;
 
 export interface WorkerDeps {
@@ -30,6 +31,7 @@ export class DeliveryWorker {
   private readonly loop: Loop;
   private readonly underWay = new Set<Promise<void>>();
   private inFlight = 0;
+  private readonly inFlightAt = new Map<number, number>(); // by destination
 
   constructor(private readonly deps: WorkerDeps) {
     this.lanes = new LaneBook(deps.database, deps.clock);
@@ -74,7 +76,12 @@ export class DeliveryWorker {
     const nowMs = this.deps.clock.nowMs();
     await this.lanes.discover(nowMs);
     const budget = Math.min(CLAIM_MAX, IN_FLIGHT_MAX - this.inFlight);
-    const wants = this.lanes.pick(nowMs, budget, (key) => this.route(key)?.adapter.batch.items ?? null);
+    const wants = this.lanes.pick(
+      nowMs,
+      budget,
+      (key) => this.route(key)?.adapter.batch.items ?? null,
+      (destinationId) => DESTINATION_IN_FLIGHT_MAX - (this.inFlightAt.get(destinationId) ?? 0),
+    );
     if (wants.length === 0) return 'idle';
     const claims = await this.claim(wants, nowMs);
     this.lanes.noteClaims(wants, claims, nowMs);
@@ -104,7 +111,7 @@ export class DeliveryWorker {
     if (!first) return;
     const route = this.route(first);
     const lane: Lane = this.lanes.lane(first);
-    this.inFlight += claims.length;
+    this.count(first.destinationId, claims.length);
     const { sender } = this.deps;
     // Without a route the destination was disabled between pick and claim.
     const work = (route ? sender.deliver(lane, claims, route, () => this.loop.wake()) : sender.giveBack(claims))
@@ -112,10 +119,15 @@ export class DeliveryWorker {
         this.deps.log.error({ err: error }, 'delivery failed before an outcome; the lease returns it');
       })
       .finally(() => {
-        this.inFlight -= claims.length;
+        this.count(first.destinationId, -claims.length);
         this.underWay.delete(work);
         this.loop.wake();
       });
     this.underWay.add(work);
+  }
+
+  private count(destinationId: number, claims: number): void {
+    this.inFlight += claims;
+    this.inFlightAt.set(destinationId, (this.inFlightAt.get(destinationId) ?? 0) + claims);
   }
 }
