@@ -15,7 +15,7 @@ import {
 } from './kernel/database.js';
 import { prepareDataDirectory } from './kernel/data-directory.js';
 import { EmbeddedPostgres } from './kernel/embedded-postgres.js';
-import { PlumblineError, messageOf } from './kernel/errors.js';
+import { ERRORS, PlumblineError, messageOf, type ErrorCode } from './kernel/errors.js';
 import { judgeLoop, type HealthReport, type HealthSource } from './kernel/health.js';
 import type { Logger } from './kernel/log.js';
 import { Loop } from './kernel/loop.js';
@@ -225,7 +225,14 @@ export class Service {
       } catch (error) {
         if (error instanceof PlumblineError || this.stopping) throw error;
         this.openError = messageOf(error);
-        this.log.error({ err: error }, 'not open yet: the database does not answer; intake keeps to its journal');
+        this.log.error(
+          {
+            code: 'DATABASE_UNREACHABLE' satisfies ErrorCode,
+            runbook: ERRORS.DATABASE_UNREACHABLE.runbook,
+            err: error,
+          },
+          'not open yet: the database does not answer; intake keeps to its journal',
+        );
         if (this.embedded) throw error; // it did answer a moment ago: this is no outage but a fault
         await new Promise((resolve) => setTimeout(resolve, OPEN_RETRY_MS));
       }
@@ -308,10 +315,19 @@ export class Service {
           : { state: 'ok', ageMs: 0, detail: null };
       }),
       report('inbox', () => {
-        const health = pipeline.writer.health();
-        return health.database === 'up'
+        const [unreadable] = pipeline.reader.unreadable();
+        if (unreadable) return { state: 'dead', ageMs: null, detail: unreadable.message };
+        return pipeline.writer.health().database === 'up'
           ? { state: 'ok', ageMs: 0, detail: null }
           : { state: 'degraded', ageMs: null, detail: 'the database does not take webhooks; the journal does' };
+      }),
+      report('journal', async () => {
+        const { files, bytes, damagedPieces } = await pipeline.journal.state();
+        if (damagedPieces > 0) {
+          return { state: 'degraded', ageMs: null, detail: `${damagedPieces} damaged pieces wait for a person` };
+        }
+        const waiting = files > 0 ? `${files} files, ${bytes} bytes to be drained` : null;
+        return { state: 'ok', ageMs: 0, detail: waiting };
       }),
       ...pipeline.loopNames().map((name) =>
         report(name, () => {

@@ -58,7 +58,7 @@ export class PlumblineError extends Error {
   }
 }
 
-/** What we did wrong. It stops the step, is counted, and stays on in production. */
+/** What we did wrong. It stops the step, shows in the health of its loop, and stays on in production. */
 export class InvariantBroken extends Error {
   constructor(
     message: string,

@@ -37,6 +37,7 @@ export function judgeLoop({
 }: LoopHealth): HealthReport {
   const stuck = ageMs > staleAfterMs;
   const age = lastBeatAt === null ? null : ageMs;
+  if (state === 'waiting') return { name, state: 'unknown', ageMs: null, detail: 'not started yet' };
   if (state === 'stopped') return { name, state: 'dead', ageMs: age, detail: 'stopped' };
   if (stuck) return { name, state: 'dead', ageMs: age, detail: `no good round for ${Math.round(ageMs / 1000)} s` };
   if (state === 'failing') {

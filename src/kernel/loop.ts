@@ -4,7 +4,7 @@ import { messageOf } from './errors.js';
 
 export interface LoopHealth {
   name: string;
-  state: 'running' | 'failing' | 'stopped';
+  state: 'waiting' | 'running' | 'failing' | 'stopped';
   /** When the last round ended well; `null` before the first. */
   lastBeatAt: Date | null;
   /** Milliseconds since the last good round (or since the start). */
@@ -74,13 +74,19 @@ export class Loop {
     const nowMs = this.options.clock.nowMs();
     return {
       name: this.options.name,
-      state: this.abort.signal.aborted || !this.finished ? 'stopped' : this.failures > 0 ? 'failing' : 'running',
+      state: this.state(),
       lastBeatAt: this.lastBeatAtMs === null ? null : new Date(this.lastBeatAtMs),
       ageMs: nowMs - (this.lastBeatAtMs ?? this.startedAtMs),
       staleAfterMs: this.options.staleAfterMs ?? Math.max(30_000, 3 * this.options.pauseMs),
       consecutiveFailures: this.failures,
       lastError: this.lastError,
     };
+  }
+
+  private state(): LoopHealth['state'] {
+    if (this.abort.signal.aborted) return 'stopped';
+    if (!this.finished) return 'waiting'; // for its start
+    return this.failures > 0 ? 'failing' : 'running';
   }
 
   private async run(): Promise<void> {

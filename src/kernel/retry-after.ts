@@ -1,5 +1,5 @@
-/** Nobody may park our queue for longer than this; a far side that says "in a year" has a fault. */
-const RETRY_AFTER_MAX_MS = 24 * 60 * 60 * 1000;
+/** Nobody may park our queue for longer than this: a far side that says "in a week" is misconfigured; ask again sooner. */
+const RETRY_AFTER_MAX_MS = 6 * 60 * 60 * 1000;
 
 const SECONDS = /^\d{1,10}(?:\.\d+)?$/;
 /** RFC 9110 HTTP-date: IMF-fixdate, and the two obsolete forms a recipient must still read. All name weekday first. */
@@ -13,7 +13,7 @@ const UNIX_TIME_FLOOR = 1_000_000_000;
  *
  * @param headers lower-case names; `retry-after` (seconds or HTTP-date) wins over `x-ratelimit-reset` (seconds)
  * @param nowMs the clock's time, for dates
- * @returns milliseconds, 0 for a time that has passed, at most a day; `null` when nothing readable is said
+ * @returns milliseconds, 0 for a time that has passed, at most six hours; `null` when nothing readable is said
  * Source: RFC 9110 section 10.2.3; docs/destinations/segment.md (its X-RateLimit-Reset is in seconds)
  */
 export function retryAfterMs(headers: Readonly<Record<string, string>>, nowMs: number): number | null {

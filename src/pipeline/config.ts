@@ -1,5 +1,5 @@
-import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import { rangeFault } from '../kernel/address-guard.js';
 import { didYouMean, member, type KeyPath } from '../kernel/config-faults.js';
 import type { Sections } from '../kernel/config.js';
 import { secretFault } from './destinations/standard-webhook.js';
@@ -59,8 +59,10 @@ const shopify = z.strictObject({
     .array(topic)
     .min(1, 'name at least one topic')
     .default([...DEFAULT_TOPICS])
-    .meta(about('Webhook topics the service subscribes to.')),
-  publicUrl: httpUrl.optional().meta(about('What Shopify calls; the subscription watchdog compares with it.')),
+    .meta(
+      about('Webhook topics the service is to be subscribed to. Kept for the subscription watch of a later release.'),
+    ),
+  publicUrl: httpUrl.optional().meta(about('What Shopify calls. Kept for the subscription watch of a later release.')),
 });
 
 export const shopSettingsSchema = z.strictObject({
@@ -98,7 +100,11 @@ export const shopSchema = z.strictObject({
   subscriptions: z
     .enum(['shop', 'app'], 'expected shop or app')
     .default('shop')
-    .meta(about('shop = created through the Admin API and can be removed; app = from the TOML file of the app.')),
+    .meta(
+      about(
+        'shop = created through the Admin API and can be removed; app = from the TOML file of the app. Kept for the subscription watch of a later release.',
+      ),
+    ),
   destinations: z.array(nonEmpty).default([]).meta(about('Names of the destinations that get the events of the shop.')),
   settings: shopSettingsSchema.default({}).meta(about('What payloads may leave out.')),
 });
@@ -198,13 +204,13 @@ export const destinationSchema = z.discriminatedUnion(
   },
 );
 
-function isCidr(value: string): boolean {
-  return ipaddr.isValidCIDR(value);
-}
-
 const security = z.strictObject({
   allowPrivateAddresses: z
-    .array(z.string('expected text').refine(isCidr, 'expected a range like 10.0.0.0/8 or fd00::/8'))
+    .array(
+      z
+        .string('expected text')
+        .refine((value) => rangeFault(value) === null, 'expected a range like 10.0.0.0/8 or fd00::/8'),
+    )
     .default([])
     .meta(about('Private ranges that outbound calls to configured URLs may reach.')),
 });

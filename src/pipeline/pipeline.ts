@@ -88,7 +88,7 @@ export class Pipeline {
 
   private constructor(
     private readonly options: PipelineOptions,
-    private readonly journal: Journal,
+    readonly journal: Journal,
   ) {
     const { clock, ids, log, metrics, random, secrets } = options;
     this.database = new Database({

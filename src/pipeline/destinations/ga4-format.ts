@@ -28,8 +28,8 @@ type Params = Record<string, string | number>;
 /**
  * One event as a Measurement Protocol body.
  *
- * GA4 accepts anything and drops what is over a limit, so limits are asserted here: an identifier that is too long is
- * refused (a cut one would be another order), a name that is too long is cut.
+ * GA4 accepts anything and drops what is over a limit, so limits are asserted here: a transaction id that is too long is
+ * refused (a cut one would be another order); what describes an item is cut.
  */
 export function formatGa4(
   item: DeliveryItem,

@@ -168,7 +168,7 @@ export class JournalDrain {
     this.counts.damagedPieces += 1;
     this.options.log.error(
       { piece, bytes: bytesRead, why },
-      'a damaged piece of the journal was set aside; reconcile its time',
+      'a damaged piece of the journal was set aside: look at it, and at the orders of its time',
     );
   }
 
