@@ -81,6 +81,7 @@ export class Service {
   private constructor(
     private readonly config: Config<PipelineFile>,
     private readonly log: Logger,
+    private readonly failed: (error: unknown) => void,
   ) {
     this.secrets = new SecretBox(config.secretKeys ?? []);
     this.telemetry = new Telemetry({
@@ -94,10 +95,15 @@ export class Service {
 
   /**
    * @returns once the service is ready; with `DATABASE_URL` out of reach, once intake answers from its journal
+   * @param failed is told what failed when opening went on after the return and has ended for good
    * @throws PlumblineError for what only a person can mend
    */
-  static async start(config: Config<PipelineFile>, log: Logger): Promise<Service> {
-    const service = new Service(config, log);
+  static async start(
+    config: Config<PipelineFile>,
+    log: Logger,
+    failed: (error: unknown) => void = () => undefined,
+  ): Promise<Service> {
+    const service = new Service(config, log, failed);
     try {
       await service.open();
     } catch (error) {
@@ -157,9 +163,18 @@ export class Service {
     await this.listen(pipeline, tokens, queries);
     this.addresses = { ...this.addresses, metricsUrl };
     const rest = this.openRest(pipeline, tokens, databaseUrl);
-    if (config.databaseUrl === null) await rest;
+    if (config.databaseUrl === null) return rest;
     // An external database may be away for long. Intake works meanwhile; the rest follows when it is back.
-    else await Promise.race([rest, new Promise((resolve) => setTimeout(resolve, 3 * OPEN_RETRY_MS).unref())]);
+    const waited = new Promise<'later'>((resolve) => setTimeout(() => resolve('later'), 3 * OPEN_RETRY_MS).unref());
+    if ((await Promise.race([rest, waited])) === 'later') void rest.catch((error: unknown) => this.failLate(error));
+  }
+
+  private async failLate(error: unknown): Promise<void> {
+    if (this.stopping) return;
+    this.openError = messageOf(error);
+    this.log.fatal({ err: error }, 'the service cannot open; it ends');
+    await this.stop();
+    this.failed(error);
   }
 
   private async databaseUrl(): Promise<string> {

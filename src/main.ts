@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   const { config } = loaded;
   const log = createLogger(config.logLevel);
   for (const warning of config.warnings) log.warn(warning);
-  const service = await Service.start(config, log);
+  const service = await Service.start(config, log, endWith);
   process.stdout.write(welcome(service.where(), sinceStartMs()));
 
   let stopping = false;
@@ -68,10 +68,12 @@ function welcome(where: Addresses, readyMs: number): string {
   ].join('\n');
 }
 
-main().catch((error: unknown) => {
+function endWith(error: unknown): never {
   const code = error instanceof PlumblineError ? `${error.code}: ` : '';
   process.stderr.write(`${redactText(`${code}${messageOf(error)}`)}\n`);
   if (!(error instanceof PlumblineError) && error instanceof Error)
     process.stderr.write(`${redactText(error.stack ?? '')}\n`);
   process.exit(error instanceof PlumblineError ? error.exitCode : 1);
-});
+}
+
+main().catch(endWith);
