@@ -1,4 +1,4 @@
-import { storableText, type Database, type Queryable } from '../../kernel/database.js';
+import { storableText, type Database, type Queryable, type Statement } from '../../kernel/database.js';
 import { KIND_CODES, kindOf, type Kind } from '../contract.js';
 import type { Lane, LaneKey } from './lane.js';
 
@@ -17,7 +17,10 @@ export interface Claim extends LaneKey {
   queuedAt: Date;
   /** Its place in the lane before the claim. */
   dueAt: Date;
+  /** This claim's own, no other row's and no other claim's. */
   lease: string;
+  /** Where the row lay right after the claim (PostgreSQL's ctid). It is elsewhere as soon as anybody changes it. */
+  atRow: string;
   /** Tries before this one. */
   attempts: number;
   /** An earlier claim ended without a word: its try may have taken effect. */
@@ -30,34 +33,38 @@ const LEASE_MS = 40_000;
 /**
  * Claims due rows of several lanes at once, the oldest first in each.
  *
- * Locks: the picked rows, skipping what another worker has locked; two workers cannot both win a row, and a row's
- * lease moves its due time past the lease, so nobody finds it again before that.
+ * Locks: the picked rows, skipping what another worker has locked; two workers cannot both win a row, and a row with a
+ * lease is passed by until the lease has run out. A claim changes no indexed column, so it costs no index entry.
  * Index: delivery_lane, walked from each lane's floor. Without the floor every claim would walk the dead entries of
  * all rows claimed before, which a long snapshot elsewhere keeps from being cleaned up (measured: 4 × slower).
+ * `orphaned` is set from what the row was before: a lease that is still there was never settled.
  */
-const CLAIM_DUE = `
-with token as materialized (select nextval('pipeline.lease_token') as lease),
-picked as materialized (
-  select d.ctid as at_row, d.due_at, d.lease
+const CLAIM_DUE: Statement = {
+  name: 'claim-due',
+  text: `
+with picked as materialized (
+  select d.ctid as at_row
     from unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::bigint[], $5::integer[])
            as w(shop_id, destination_id, floor_due, floor_id, most)
    cross join lateral (
-     select ctid, due_at, lease from pipeline.delivery d
+     select ctid from pipeline.delivery d
       where d.shop_id = w.shop_id and d.destination_id = w.destination_id
         and (d.due_at, d.id) > (w.floor_due, w.floor_id) and d.due_at <= $6
+        and (d.lease is null or d.lease_until <= $6)
       order by d.due_at, d.id
       limit w.most
         for update skip locked) d
 )
 update pipeline.delivery d
-   set due_at = $7, lease = token.lease
-  from picked, token
- where d.ctid = picked.at_row
-returning d.shop_id, d.destination_id, d.kind, d.subject_id, d.id, d.order_id, d.ledger_day::text, d.version,
-          d.segment_day::text, d.stream_id, d.segment_seq, d.entry, d.queued_at, picked.due_at, token.lease,
-          d.attempts, picked.lease is not null as orphaned`;
+   set lease = nextval('pipeline.lease_token'), lease_until = $7, orphaned = (d.lease is not null)
+ where d.ctid = any (array(select at_row from picked))
+returning d.ctid::text as at_row, d.shop_id, d.destination_id, d.kind, d.subject_id, d.id, d.order_id,
+          d.ledger_day::text, d.version, d.segment_day::text, d.stream_id, d.segment_seq, d.entry, d.queued_at,
+          d.due_at, d.lease, d.attempts, d.orphaned`,
+};
 
 interface ClaimRow extends Record<string, unknown> {
+  at_row: string;
   shop_id: string;
   destination_id: number;
   kind: number;
@@ -94,6 +101,7 @@ export async function claimDue(
   ]);
   return rows
     .map((row) => ({
+      atRow: row.at_row,
       shopId: row.shop_id,
       destinationId: row.destination_id,
       kind: kindOf(row.kind),
@@ -120,10 +128,12 @@ function compareIds(a: string, b: string): number {
 }
 
 /**
- * Every lane that holds anything, with its earliest due time: a skip scan, one index probe a lane instead of a walk
+ * Every lane that holds anything, with the earliest due time of what nobody holds: a skip scan, one index probe a lane instead of a walk
  * over the backlog.
  */
-const FIND_LANES = `
+const FIND_LANES: Statement = {
+  name: 'find-lanes',
+  text: `
 with recursive lane as (
   (select shop_id, destination_id from pipeline.delivery order by shop_id, destination_id limit 1)
   union all
@@ -137,27 +147,30 @@ with recursive lane as (
 select lane.shop_id, lane.destination_id,
        (select d.due_at from pipeline.delivery d
          where d.shop_id = lane.shop_id and d.destination_id = lane.destination_id
+           and (d.lease is null or d.lease_until <= $1)
          order by d.due_at, d.id limit 1) as due_at,
        s.since, s.retry_at, s.last_error
   from lane
   left join pipeline.lane s
-    on s.shop_id = lane.shop_id and s.destination_id = lane.destination_id and s.state = 'open'`;
+    on s.shop_id = lane.shop_id and s.destination_id = lane.destination_id and s.state = 'open'`,
+};
 
 export interface FoundLane extends LaneKey {
-  dueAt: Date;
+  /** `null` = everything in it is under way. */
+  dueAt: Date | null;
   /** What is known of an open breaker, by any process. */
   open: { since: Date; retryAt: Date; lastError: string | null } | null;
 }
 
-export async function findLanes(database: Queryable): Promise<FoundLane[]> {
+export async function findLanes(database: Queryable, nowMs: number): Promise<FoundLane[]> {
   const { rows } = await database.query<{
     shop_id: string;
     destination_id: number;
-    due_at: Date;
+    due_at: Date | null;
     since: Date | null;
     retry_at: Date | null;
     last_error: string | null;
-  }>(FIND_LANES);
+  }>(FIND_LANES, [new Date(nowMs)]);
   return rows.map((row) => ({
     shopId: row.shop_id,
     destinationId: row.destination_id,
@@ -166,7 +179,7 @@ export async function findLanes(database: Queryable): Promise<FoundLane[]> {
   }));
 }
 
-/** Gives claims back untried, at their old place by age. Used at a graceful stop. */
+/** Gives claims back untried, at their old place by age. */
 const RELEASE = `
 update pipeline.delivery d set lease = null, due_at = d.queued_at
   from unnest($1::bigint[], $2::integer[], $3::smallint[], $4::text[], $5::bigint[])
