@@ -11,7 +11,7 @@ import type { Route, Sender } from './sender.js';
 const CLAIM_MAX = 1_000;
 const IN_FLIGHT_MAX = 3_000; // items, some 30 MB of events at the most
 const DESTINATION_IN_FLIGHT_MAX = IN_FLIGHT_MAX / 4; // however slow one is, there is room for the others
-const STOP_WITHIN_MS = 8_000;
+const STOP_WITHIN_MS = 6_000; // of the 10 s the whole service has, its database's end included
 
 export interface WorkerDeps {
   database: Database;
@@ -65,7 +65,7 @@ export class DeliveryWorker {
     this.loop.wake();
   }
 
-  /** Stops taking; waits for what is under way, up to 8 s. What is cut off then keeps its lease and goes out again. */
+  /** Stops taking; waits for what is under way, up to 6 s. What is cut off then keeps its lease and goes out again. */
   async stop(): Promise<void> {
     await this.loop.stop();
     const deadline = new Promise<void>((resolve) => setTimeout(resolve, STOP_WITHIN_MS).unref());
