@@ -77,7 +77,7 @@ export function openOwnDrain(databaseUrl: string): Drain {
         ...common,
         webhooks,
         cache: new OneEventCache(webhook),
-        enricher: { enrich: (_shop, event) => Promise.resolve(event) },
+        enricher: { enrichAll: (_shop, events) => Promise.resolve(events) },
         deadLetters: new DeadLetters({ ...common, webhooks, secrets: new SecretBox([]), append }),
         settleQueue,
         random: systemRandom,

@@ -27,6 +27,7 @@ export interface ProductSource {
 const DEADLINE_MS = 1_500; // enrichment is a courtesy; delivery's p50 goal is 25 ms and no order waits for a product type
 const KNOWN_MAX = 50_000; // products in memory, some 150 bytes each
 const FRESH_MS = 24 * 60 * 60 * 1000; // product types change rarely; a day-old one is right often enough
+const ABSENT_MS = 60_000; // what another process learns meanwhile is asked for once more: one call a minute at the most
 const IDS_PER_LOOKUP = 100;
 const FAILURES_TO_OPEN = 3;
 const OPEN_MS = 60_000;
@@ -52,6 +53,8 @@ const KEEP_PRODUCTS = `
  */
 export class Enricher {
   private readonly known = new Map<string, { product: Product; untilMs: number }>();
+  /** Products the database does not have, each with the end of that knowledge. */
+  private readonly absent = new Map<string, number>();
   /** By order, not by customer: the same order must say the same to every destination, and on every retry. */
   private readonly ordersCounts = new Map<string, number>();
   private readonly asking = new Map<string, Promise<void>>();
@@ -66,68 +69,100 @@ export class Enricher {
   ) {}
 
   async enrich(shop: Shop, event: PipelineEvent): Promise<PipelineEvent> {
-    const wanted = productsWanted(event);
+    return (await this.enrichAll(shop, [event]))[0] ?? event;
+  }
+
+  /** Events of one shop under one deadline, with one look into the database for all of them. In their order. */
+  async enrichAll(shop: Shop, events: readonly PipelineEvent[]): Promise<readonly PipelineEvent[]> {
+    // Nobody can be asked, now or ever before: then there is nothing to read either.
+    if (this.source === null || shop.accessToken === null) return events;
+    const lacks = events.map((event) => this.lackOf(shop, event));
+    const open = lacks.filter((lack) => !this.isFilled(lack));
+    if (open.length > 0) await this.fill(shop, open);
+    return events.map((event, index) => applyFound(event, lacks[index] as Lack));
+  }
+
+  private lackOf(shop: Shop, event: PipelineEvent): Lack {
     const customerId = customerWanted(event);
-    if (wanted.length === 0 && customerId === null) return event;
-    const found: FoundSoFar = { products: new Map(), ordersCount: null };
+    const countKey = `${shop.id}/${event.orderId}`;
+    const lack: Lack = {
+      productIds: productsWanted(event),
+      customerId,
+      countKey,
+      products: new Map(),
+      ordersCount: customerId === null ? null : (this.ordersCounts.get(countKey) ?? null),
+    };
+    this.takeKnown(shop.id, lack);
+    return lack;
+  }
+
+  private isFilled({ productIds, products, customerId, ordersCount }: Lack): boolean {
+    return products.size === productIds.length && (customerId === null || ordersCount !== null);
+  }
+
+  /** Fills up what is lacking as answers come; at the deadline the events take what is there. */
+  private async fill(shop: Shop, lacks: readonly Lack[]): Promise<void> {
     const deadline = new AbortController();
     const gaveUp = new Promise<void>((resolve) => {
       deadline.signal.addEventListener('abort', () => resolve(), { once: true });
     });
     const timer = setTimeout(() => deadline.abort(), this.deadlineMs);
     try {
-      // `found` fills up as answers come; at the deadline the event takes what is there.
-      await Promise.race([this.gather(shop, event.orderId, wanted, customerId, found, deadline.signal), gaveUp]);
+      await Promise.race([this.gatherAll(shop, lacks, deadline.signal), gaveUp]);
     } finally {
       clearTimeout(timer);
     }
-    return applyFound(event, { products: new Map(found.products), ordersCount: found.ordersCount });
   }
 
-  private async gather(
-    shop: Shop,
-    orderId: string,
-    wanted: readonly string[],
-    customerId: string | null,
-    found: FoundSoFar,
-    signal: AbortSignal,
-  ): Promise<void> {
+  private async gatherAll(shop: Shop, lacks: readonly Lack[], signal: AbortSignal): Promise<void> {
     try {
-      const countKey = `${shop.id}/${orderId}`;
-      found.ordersCount = this.ordersCounts.get(countKey) ?? null;
-      this.takeKnown(shop.id, wanted, found.products);
-      await this.readKept(shop.id, without(wanted, found.products));
-      this.takeKnown(shop.id, wanted, found.products);
-
-      const lacking = without(wanted, found.products).slice(0, IDS_PER_LOOKUP);
-      const beingAsked = lacking.flatMap((id) => this.asking.get(cacheKey(shop.id, id)) ?? []);
-      const fresh = lacking.filter((id) => !this.asking.has(cacheKey(shop.id, id)));
-      const askFor = customerId !== null && found.ordersCount === null ? customerId : null;
-      if ((fresh.length > 0 || askFor !== null) && !signal.aborted) {
-        const ordersCount = await this.ask(shop, fresh, askFor, signal);
-        if (ordersCount !== null) remember(this.ordersCounts, countKey, ordersCount);
-        found.ordersCount ??= ordersCount;
-      }
-      await Promise.all(beingAsked);
-      this.takeKnown(shop.id, wanted, found.products);
+      await this.readKept(shop.id, new Set(lacks.flatMap(lackingIds)));
     } catch (error) {
-      this.log.warn({ shop: shop.domain, reason: redactText(messageOf(error)) }, 'event goes without enrichment');
+      this.goWithout(shop, error);
+      return;
     }
+    await Promise.all(
+      lacks.map((lack) => this.gather(shop, lack, signal).catch((error: unknown) => this.goWithout(shop, error))),
+    );
   }
 
-  private takeKnown(shopId: string, ids: readonly string[], products: Map<string, Product>): void {
+  private async gather(shop: Shop, lack: Lack, signal: AbortSignal): Promise<void> {
+    this.takeKnown(shop.id, lack);
+    const lacking = lackingIds(lack).slice(0, IDS_PER_LOOKUP);
+    const beingAsked = lacking.flatMap((id) => this.asking.get(cacheKey(shop.id, id)) ?? []);
+    const fresh = lacking.filter((id) => !this.asking.has(cacheKey(shop.id, id)));
+    const askFor = lack.ordersCount === null ? lack.customerId : null;
+    if ((fresh.length > 0 || askFor !== null) && !signal.aborted) {
+      const ordersCount = await this.ask(shop, fresh, askFor, signal);
+      if (ordersCount !== null) remember(this.ordersCounts, lack.countKey, ordersCount);
+      lack.ordersCount ??= ordersCount;
+    }
+    await Promise.all(beingAsked);
+    this.takeKnown(shop.id, lack);
+  }
+
+  private goWithout(shop: Shop, error: unknown): void {
+    this.log.warn({ shop: shop.domain, reason: redactText(messageOf(error)) }, 'event goes without enrichment');
+  }
+
+  private takeKnown(shopId: string, { productIds, products }: Lack): void {
     const nowMs = this.clock.nowMs();
-    for (const id of ids) {
+    for (const id of productIds) {
       const entry = this.known.get(cacheKey(shopId, id));
       if (entry !== undefined && entry.untilMs > nowMs) products.set(id, entry.product);
     }
   }
 
-  private async readKept(shopId: string, ids: readonly string[]): Promise<void> {
+  /** One statement for all that neither this process knows nor the database lacked a moment ago. */
+  private async readKept(shopId: string, wanted: ReadonlySet<string>): Promise<void> {
+    const nowMs = this.clock.nowMs();
+    const ids = [...wanted].filter((id) => (this.absent.get(cacheKey(shopId, id)) ?? 0) <= nowMs);
     if (ids.length === 0) return;
-    const since = new Date(this.clock.nowMs() - FRESH_MS);
+    const since = new Date(nowMs - FRESH_MS);
     const { rows } = await this.database.query<ProductRow>(READ_PRODUCTS, [shopId, ids, since]);
     for (const row of rows) this.keep(shopId, row.product_id, { productType: row.product_type, vendor: row.vendor });
+    const kept = new Set(rows.map((row) => row.product_id));
+    for (const id of ids) if (!kept.has(id)) remember(this.absent, cacheKey(shopId, id), nowMs + ABSENT_MS);
   }
 
   private keep(shopId: string, productId: string, product: Product): void {
@@ -142,7 +177,7 @@ export class Enricher {
     signal: AbortSignal,
   ): Promise<number | null> {
     const { source } = this;
-    if (source === null || shop.accessToken === null || this.isOpen(shop.id)) return null;
+    if (source === null || this.isOpen(shop.id)) return null;
     const answer = (async () => source.lookup(shop, productIds, customerId, signal))();
     const learning = answer.then(({ products }) => this.learn(shop.id, productIds, products));
     // Those who wait for it take what was learnt, or nothing; a failed call is the asker's to report.
@@ -196,7 +231,12 @@ export class Enricher {
   }
 }
 
-interface FoundSoFar {
+/** What one event wants to know, and what has been found of it so far. */
+interface Lack {
+  productIds: readonly string[];
+  customerId: string | null;
+  /** The order, as `ordersCounts` names it. */
+  countKey: string;
   products: Map<string, Product>;
   ordersCount: number | null;
 }
@@ -220,8 +260,8 @@ function cacheKey(shopId: string, productId: string): string {
   return `${shopId}/${productId}`;
 }
 
-function without(ids: readonly string[], products: ReadonlyMap<string, Product>): string[] {
-  return ids.filter((id) => !products.has(id));
+function lackingIds({ productIds, products }: Lack): string[] {
+  return productIds.filter((id) => !products.has(id));
 }
 
 function productsWanted(event: PipelineEvent): string[] {
@@ -237,7 +277,8 @@ function customerWanted(event: PipelineEvent): string | null {
 }
 
 /** What the webhook said itself is never overwritten. */
-function applyFound(event: PipelineEvent, found: FoundSoFar): PipelineEvent {
+function applyFound(event: PipelineEvent, found: Pick<Lack, 'products' | 'ordersCount'>): PipelineEvent {
+  if (found.products.size === 0 && found.ordersCount === null) return event;
   const fill = (line: EventLine): EventLine => {
     const product = line.productId === null ? undefined : found.products.get(line.productId);
     if (product === undefined) return line;

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/kernel/clock.js';
+import type { Queryable } from '../../src/kernel/database.js';
 import { silentLogger } from '../../src/kernel/log.js';
 import type { PipelineEvent, Shop } from '../../src/pipeline/contract.js';
 import { Enricher, type Found, type ProductSource } from '../../src/pipeline/enrichment.js';
@@ -45,6 +46,14 @@ beforeEach(async () => {
 
 const enricher = (deadlineMs?: number): Enricher => new Enricher(db.database, source, clock, silentLogger, deadlineMs);
 const purchase = (id = 1): PipelineEvent => itemOf('purchase', id).event;
+/** The database, with the number of statements it was asked. */
+class CountingDatabase implements Queryable {
+  statements = 0;
+  query: Queryable['query'] = (statement, values) => {
+    this.statements += 1;
+    return db.database.query(statement, values);
+  };
+}
 const types = (event: PipelineEvent): (string | null)[] => event.lines.map((line) => line.productType);
 
 describe('Enricher', () => {
@@ -115,6 +124,46 @@ describe('Enricher', () => {
     await enricher().enrich(shop, itemOf('customer-created', 5).event);
     await new Enricher(db.database, null, clock, silentLogger).enrich(shop, purchase());
     expect(source.asked).toEqual([]);
+  });
+
+  it('asks nobody, not even the database, for a shop without a token', async () => {
+    const database = new CountingDatabase();
+    const events = [purchase(1), purchase(2)];
+    const one = new Enricher(database, source, clock, silentLogger);
+    expect(await one.enrichAll({ ...shop, accessToken: null }, events)).toEqual(events);
+    expect(database.statements).toBe(0);
+    await one.enrichAll(shop, events);
+    expect(database.statements).toBeGreaterThan(0);
+  });
+
+  it('fills in a whole batch, in its order, with one look into the database', async () => {
+    await enricher().enrich(shop, purchase());
+    const database = new CountingDatabase();
+    source.answer = async () => ({ products: new Map(), ordersCount: null });
+    const one = new Enricher(database, source, clock, silentLogger);
+    const batch = [itemOf('customer-created', 5).event, purchase(2), purchase(3)];
+    const enriched = await one.enrichAll(shop, batch);
+    expect(enriched.map(({ subjectId }) => subjectId)).toEqual(batch.map(({ subjectId }) => subjectId));
+    expect(enriched.map(types)).toEqual([[], ...Array(2).fill(['type 632910392', 'type 921728736'])]);
+    expect(database.statements).toBe(1);
+  });
+
+  it('reads again what nobody knew a minute ago: another process may have learnt it', async () => {
+    const answer502 = async (): Promise<Found> => {
+      throw new Error('502');
+    };
+    source.answer = answer502;
+    const one = enricher();
+    for (let time = 0; time < 3; time++) await one.enrich(shop, purchase());
+    source.answer = async (ids) => ({
+      products: new Map(ids.map((id) => [id, { productType: 'learnt elsewhere', vendor: null }])),
+      ordersCount: null,
+    });
+    await enricher().enrich(shop, purchase(2));
+    source.answer = answer502;
+    expect(types(await one.enrich(shop, purchase()))).toEqual([null, null]);
+    clock.advance(60_001);
+    expect(types(await one.enrich(shop, purchase()))).toEqual(['learnt elsewhere', 'learnt elsewhere']);
   });
 
   it('lets the event go when the database is gone', async () => {

@@ -40,7 +40,7 @@ export interface SenderDeps {
   database: Database;
   webhooks: WebhookReader;
   cache: EventCache;
-  enricher: { enrich(shop: Shop, event: PipelineEvent): Promise<PipelineEvent> };
+  enricher: { enrichAll(shop: Shop, events: readonly PipelineEvent[]): Promise<readonly PipelineEvent[]> };
   deadLetters: DeadLetters;
   settleQueue: SettleQueue;
   clock: Clock;
@@ -53,6 +53,13 @@ interface Prepared {
   claim: Claim;
   item: DeliveryItem;
   formatted: Extract<Formatted, { ok: true }>;
+  receivedAtMs: number;
+}
+
+/** A claim with the event it is about. */
+interface Found {
+  claim: Claim;
+  event: PipelineEvent;
   receivedAtMs: number;
 }
 
@@ -121,23 +128,45 @@ export class Sender {
       return null;
     });
     if (read === null) return [];
-    const prepared = await Promise.all(
-      claims.map((claim) =>
-        this.prepareOne(claim, read.get(keyOf(claim)), route).catch((error: unknown) => {
-          this.deps.log.error({ err: error, subject: claim.subjectId }, 'delivery not prepared; trying again');
-          unready.push(claim);
-          return null;
-        }),
-      ),
+    const each = async <Input, Output>(
+      inputs: readonly Input[],
+      claimOf: (input: Input) => Claim,
+      step: (input: Input, index: number) => Promise<Output | null>,
+    ): Promise<Output[]> => {
+      const outputs = await Promise.all(
+        inputs.map((input, index) =>
+          step(input, index).catch((error: unknown) => {
+            const claim = claimOf(input);
+            this.deps.log.error({ err: error, subject: claim.subjectId }, 'delivery not prepared; trying again');
+            unready.push(claim);
+            return null;
+          }),
+        ),
+      );
+      return outputs.filter((output) => output !== null);
+    };
+    const found = await each(
+      claims,
+      (claim) => claim,
+      (claim) => this.find(claim, read.get(keyOf(claim)), route.adapter),
     );
-    return prepared.filter((one) => one !== null);
+    const events = await this.deps.enricher.enrichAll(
+      route.shop,
+      found.map(({ event }) => event),
+    );
+    return each(
+      found,
+      ({ claim }) => claim,
+      (one, index) => this.format({ ...one, event: events[index] ?? one.event }, route),
+    );
   }
 
-  private async prepareOne(
+  /** @returns `null` when there is nothing to send, which is then written down */
+  private async find(
     claim: Claim,
     webhook: ReadWebhook | SegmentUnreadable | undefined,
-    { shop, destination, adapter }: Route,
-  ): Promise<Prepared | null> {
+    adapter: DestinationAdapter,
+  ): Promise<Found | null> {
     if (webhook instanceof SegmentUnreadable) {
       // With the key that sealed it, it can be read again; damaged bytes stay damaged.
       if (webhook.cause instanceof PlumblineError) await this.postpone(claim, webhook.message);
@@ -154,9 +183,16 @@ export class Sender {
       await this.bury(claim, 'ours', 'ambiguous-not-repeatable', 'a process ended during the call', 0, 'unconfirmable');
       return null;
     }
+    return { claim, event, receivedAtMs: webhook.receivedAtMs };
+  }
+
+  private async format(
+    { claim, event, receivedAtMs }: Found,
+    { shop, destination, adapter }: Route,
+  ): Promise<Prepared | null> {
     const item: DeliveryItem = {
       shop,
-      event: await this.withOrderName(claim, await this.deps.enricher.enrich(shop, event)),
+      event: await this.withOrderName(claim, event),
       eventId: eventId({
         shopDomain: shop.domain,
         subjectId: claim.subjectId,
@@ -171,7 +207,7 @@ export class Sender {
       await this.bury(claim, formatted.lane, formatted.reason, formatted.detail, 0, 'failed');
       return null;
     }
-    return { claim, item, formatted, receivedAtMs: webhook.receivedAtMs };
+    return { claim, item, formatted, receivedAtMs };
   }
 
   /** A refund's body does not carry its order's name, and a shop may know its GA4 transactions by it. */

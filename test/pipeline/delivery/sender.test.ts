@@ -81,7 +81,7 @@ function sender(): Sender {
   return new Sender({
     ...parts,
     cache: new EventCache(),
-    enricher: { enrich: (_shop, event) => Promise.resolve(event) },
+    enricher: { enrichAll: (_shop, events) => Promise.resolve(events) },
     deadLetters: new DeadLetters({ ...parts, secrets, append: () => Promise.resolve() }),
     settleQueue: new SettleQueue(database, silentLogger),
     random: new SeededRandom(1),
