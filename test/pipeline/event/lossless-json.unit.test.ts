@@ -21,6 +21,19 @@ describe('parseLossless', () => {
     expect(parseLossless(text)).toEqual(JSON.parse(text));
   });
 
+  it('finds a long integer at every distance from the start, whatever long digits stand in strings before it', () => {
+    for (let shift = 0; shift < 40; shift++) {
+      for (const digits of ['1234567890123456', '12345678901234567890']) {
+        const decoy = `${'x'.repeat(shift)}:${digits}9`;
+        expect(parseLossless(`{"s":"${decoy}","n":${digits},"m":-${digits}}`)).toEqual({
+          s: decoy,
+          n: digits,
+          m: `-${digits}`,
+        });
+      }
+    }
+  });
+
   it('does not touch digits inside strings, keys and escapes', () => {
     const text = String.raw`{"a\": 1234567890123456789":"x:1234567890123456789,\\","n":1234567890123456789}`;
     expect(parseLossless(text)).toEqual({
