@@ -10,7 +10,7 @@ import { SettleQueue } from '../../src/pipeline/delivery/settle-queue.js';
 import { DeliveryWorker } from '../../src/pipeline/delivery/worker.js';
 import { EventCache, type ReadWebhook } from '../../src/pipeline/event-cache.js';
 import { readWebhook } from '../../src/pipeline/event/read-webhook.js';
-import type { Settlement } from '../../src/pipeline/ledger/ledger.js';
+import type { Settlement } from '../../src/pipeline/ledger/settlement.js';
 import { WebhookReader, asReadWebhook } from '../../src/pipeline/webhook-reader.js';
 import { TOPIC, makeOrders, sign } from '../orders.js';
 import type { Drain } from './drainer.js';

@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { AddressGuard } from '../kernel/address-guard.js';
 import type { Clock } from '../kernel/clock.js';
 import { createDataSource } from '../kernel/data-source.js';
-import { Database } from '../kernel/database.js';
+import { Database, KEYED } from '../kernel/database.js';
 import { HttpOut } from '../kernel/http-out.js';
 import type { Logger } from '../kernel/log.js';
 import { Loop, type LoopHealth } from '../kernel/loop.js';
@@ -68,6 +68,7 @@ const HOUSE_EVERY_MS = 60_000;
  */
 export class Pipeline {
   readonly database: Database;
+  private readonly keyed: Database;
   readonly reader: InboxReader;
   readonly writer: InboxWriter;
   readonly intake: Intake;
@@ -92,6 +93,14 @@ export class Pipeline {
     readonly journal: Journal,
   ) {
     const { clock, ids, log, metrics, random, secrets } = options;
+    // Router and delivery find every row by its key.
+    this.keyed = new Database({
+      url: options.databaseUrl,
+      log,
+      applicationName: `plumbline-${options.processName}`,
+      poolSize: 6,
+      settings: KEYED,
+    });
     this.database = new Database({
       url: options.databaseUrl,
       log,
@@ -154,7 +163,7 @@ export class Pipeline {
     };
     this.adminApi = new AdminApi({ clock, apiVersion: options.apiVersion, post: this.postJson.bind(this) });
     this.webhooks = new WebhookReader(
-      { loadPayloads: (pointers) => this.reader.loadPayloads(this.database, pointers) },
+      { loadPayloads: (pointers) => this.reader.loadPayloads(this.keyed, pointers) },
       this.registry,
     );
     this.deadLetters = new DeadLetters({
@@ -167,12 +176,12 @@ export class Pipeline {
     });
     const cache = new EventCache();
     const sender = new Sender({
-      database: this.database,
+      database: this.keyed,
       webhooks: this.webhooks,
       cache,
       enricher: new Enricher(this.database, new AdminProductSource(this.adminApi), clock, log),
       deadLetters: this.deadLetters,
-      settleQueue: new SettleQueue(this.database, log),
+      settleQueue: new SettleQueue(this.keyed, log),
       clock,
       random,
       log,
@@ -181,9 +190,9 @@ export class Pipeline {
         accepted: (kind, ms) => metrics.acceptedAfter(kind, ms / 1_000),
       },
     });
-    this.worker = new DeliveryWorker({ database: this.database, shops: this.registry, adapters, sender, clock, log });
+    this.worker = new DeliveryWorker({ database: this.keyed, shops: this.registry, adapters, sender, clock, log });
     this.router = new Router({
-      database: this.database,
+      database: this.keyed,
       inbox: this.reader,
       shops: this.registry,
       adapters,
@@ -283,7 +292,7 @@ export class Pipeline {
     await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, ADAPTERS_CLOSE_WITHIN_MS).unref())]);
     await Promise.all([this.adminHttp.real.close(), this.adminHttp.sandbox.close()]);
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
-    await this.database.end();
+    await Promise.all([this.database.end(), this.keyed.end()]);
   }
 
   private async postJson(

@@ -91,6 +91,7 @@ export async function addDeadLetter(
               orderId: letter.orderId,
               version: '0',
               lease: '1',
+              atRow: '(0,1)',
               state: 'failed',
               reason: letter.reason,
               detail: null,

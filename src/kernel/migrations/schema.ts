@@ -207,9 +207,13 @@ create table pipeline.delivery (
   queued_at timestamptz not null,
   due_at timestamptz not null,
   attempts integer not null default 0,
-  lease bigint,                               -- token of the claim in flight; null = free
+  lease bigint,                               -- token of the claim in flight; negative = a newer version came meanwhile; null = free
+  lease_until timestamptz,                    -- past it the claim counts as lost
+  orphaned boolean not null default false,    -- an earlier claim was lost: its try may have taken effect
   primary key (shop_id, destination_id, kind, subject_id)
-) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0,
+) with (
+  -- A claim changes no indexed column: with room on its page the new version of the row costs no index entry (HOT).
+  fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0,
         autovacuum_analyze_scale_factor = 0.05);
 -- The lane: (shop, destination), by due time. Claims walk it from their floor.
 create index delivery_lane on pipeline.delivery (shop_id, destination_id, due_at, id);

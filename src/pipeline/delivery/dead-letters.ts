@@ -12,7 +12,7 @@ import {
 } from '../contract.js';
 import { SegmentUnreadable } from '../inbox/inbox-reader.js';
 import { openSegment, sealSegment } from '../inbox/segment.js';
-import { settle, type Settlement } from '../ledger/ledger.js';
+import { settle, type Settlement } from '../ledger/settlement.js';
 import type { WebhookReader } from '../webhook-reader.js';
 
 /** Who must act: the customer (credentials, a refused payload) or us (a bug, a case we do not handle). */

@@ -4,7 +4,7 @@ import { Lane, laneName, type LaneKey } from './lane.js';
 import { findLanes, type Claim } from './queue.js';
 
 const DISCOVER_EVERY_MS = 500; // how late a delivery queued by another process may start
-const FLOOR_SLACK_MS = 2_000; // a router's transaction may commit a row this much older than one already claimed
+const FLOOR_SLACK_MS = 250; // a router's commit may bring a row this much older than one already claimed; what is older still, `discover` finds
 
 /** A lane that may claim now, and how many rows at the most. */
 export interface LaneWant {
@@ -49,12 +49,14 @@ export class LaneBook {
     // A clock that was set back must not put the next look into a far future.
     if (nowMs < this.discoverAtMs && nowMs >= this.discoverAtMs - 60_000) return;
     const took = stopwatch();
-    const found = await findLanes(this.database);
+    const found = await findLanes(this.database, nowMs);
     for (const { dueAt, open, ...key } of found) {
       const lane = this.lane(key);
-      lane.dueAtMs = Math.min(lane.dueAtMs ?? Infinity, dueAt.getTime());
-      // Rows at or before the floor that are due: left by a lost lease, a retry, or a commit that came late.
-      if (dueAt.getTime() <= nowMs && dueAt.getTime() <= lane.floor.dueAt.getTime()) lane.resetFloor();
+      if (dueAt) {
+        lane.dueAtMs = Math.min(lane.dueAtMs ?? Infinity, dueAt.getTime());
+        // Rows at or before the floor that are due: left by a lost lease, a retry, or a commit that came late.
+        if (dueAt.getTime() <= nowMs && dueAt.getTime() <= lane.floor.dueAt.getTime()) lane.resetFloor();
+      }
       if (open) lane.restoreOpen(open.since.getTime(), open.retryAt.getTime(), open.lastError);
     }
     // At most a twentieth of the time goes into looking, however many lanes there are.

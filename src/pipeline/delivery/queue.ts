@@ -185,7 +185,7 @@ update pipeline.delivery d set lease = null, due_at = d.queued_at
   from unnest($1::bigint[], $2::integer[], $3::smallint[], $4::text[], $5::bigint[])
          as i(shop_id, destination_id, kind, subject_id, lease)
  where d.shop_id = i.shop_id and d.destination_id = i.destination_id and d.kind = i.kind
-   and d.subject_id = i.subject_id and d.lease = i.lease`;
+   and d.subject_id = i.subject_id and abs(d.lease) = i.lease`;
 
 export async function release(database: Queryable, claims: readonly Claim[]): Promise<void> {
   if (claims.length === 0) return;

@@ -17,7 +17,8 @@ import type {
 import { keyOf, type EventCache, type ReadWebhook } from '../event-cache.js';
 import { eventId } from '../event/event-id.js';
 import { SegmentUnreadable } from '../inbox/inbox-reader.js';
-import { purchasePointer, type Settlement } from '../ledger/ledger.js';
+import { purchasePointer } from '../ledger/ledger.js';
+import type { Settlement } from '../ledger/settlement.js';
 import type { WebhookReader } from '../webhook-reader.js';
 import type { DeadLetters } from './dead-letters.js';
 import type { Lane } from './lane.js';
@@ -411,6 +412,7 @@ export class Sender {
       orderId: claim.orderId,
       version: claim.version,
       lease: claim.lease,
+      atRow: claim.atRow,
       durationMs,
       at: this.deps.clock.now(),
       dueAt: null,

@@ -1,6 +1,6 @@
 import { isDataError, type Database } from '../../kernel/database.js';
 import type { Logger } from '../../kernel/log.js';
-import { settle, type Settlement } from '../ledger/ledger.js';
+import { settle, type Settlement } from '../ledger/settlement.js';
 
 const FLUSH_AFTER_MS = 3; // under load a batch fills sooner; when idle, 3 ms are nothing beside a destination's answer
 const BATCH_MAX = 500;

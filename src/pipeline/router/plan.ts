@@ -75,7 +75,9 @@ export interface Obligation {
   pointer: { segmentDay: string; streamId: number; segmentSeq: string; entry: number };
 }
 
-function obligationKey(o: Pick<Obligation, 'shopId' | 'destinationId' | 'event'>): string {
+export function obligationKey(
+  o: Pick<Obligation, 'shopId' | 'destinationId'> & { event: Pick<PipelineEvent, 'subjectId' | 'kind'> },
+): string {
   return `${o.shopId}\u0000${o.event.subjectId}\u0000${o.event.kind}\u0000${o.destinationId}`;
 }
 

@@ -1,4 +1,4 @@
-import type { Queryable } from '../../kernel/database.js';
+import type { Queryable, Statement } from '../../kernel/database.js';
 import { partitionStart } from '../../kernel/partitions.js';
 import type { PayloadPointer } from '../contract.js';
 
@@ -36,7 +36,9 @@ export interface WebhookRecord {
  *
  * Locks: the new rows, in key order.
  */
-const RECORD = `
+const RECORD: Statement = {
+  name: 'record-webhooks',
+  text: `
 with input as (
   select * from unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[],
                        $8::date[], $9::integer[], $10::bigint[], $11::integer[])
@@ -53,7 +55,8 @@ select shop_id, webhook_id, $12::date, topic, received_at, outcome, reason, subj
     where w.shop_id = i.shop_id and w.webhook_id = i.webhook_id and w.week in ($12::date - 7, $12::date - 14))
  order by shop_id, webhook_id
 on conflict (shop_id, webhook_id, week) do nothing
-returning shop_id, webhook_id`;
+returning shop_id, webhook_id`,
+};
 
 const COUNT_REPEATS = `
 update pipeline.webhook w set repeats = w.repeats + i.repeats, last_repeat_at = $5

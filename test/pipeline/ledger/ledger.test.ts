@@ -2,7 +2,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { STATE_CODES, stateOf, type State } from '../../../src/pipeline/contract.js';
 import { Lane } from '../../../src/pipeline/delivery/lane.js';
 import { claimDue, findLanes, release, type Claim } from '../../../src/pipeline/delivery/queue.js';
-import { planObligations, settle, type Settlement } from '../../../src/pipeline/ledger/ledger.js';
+import { planObligations } from '../../../src/pipeline/ledger/ledger.js';
+import { settle, type Settlement } from '../../../src/pipeline/ledger/settlement.js';
 import { foldObligations, type Obligation } from '../../../src/pipeline/router/plan.js';
 import { obligation, purchaseEvent } from '../../support/events.js';
 import { testDatabase } from '../../support/test-database.js';
@@ -37,7 +38,7 @@ const deliveries = () =>
   );
 
 async function claimAll(nowMs = NOW.getTime()): Promise<Claim[]> {
-  const lanes = await findLanes(database);
+  const lanes = await findLanes(database, NOW.getTime());
   return claimDue(
     database,
     lanes.map((key) => ({ lane: new Lane(key), most: 100 })),
@@ -55,6 +56,7 @@ function settlement(claim: Claim, overrides: Partial<Settlement> = {}): Settleme
     orderId: claim.orderId,
     version: claim.version,
     lease: claim.lease,
+    atRow: claim.atRow,
     state: 'accepted',
     reason: null,
     detail: null,
@@ -168,7 +170,7 @@ describe('claiming', () => {
 
   it('gives each row to one of many workers', async () => {
     await plan(many(300));
-    const [lane] = await findLanes(database);
+    const [lane] = await findLanes(database, NOW.getTime());
     expect(lane).toBeDefined();
     const claims = await Promise.all(
       Array.from({ length: 6 }, () => claimDue(database, [{ lane: new Lane(lane!), most: 100 }], NOW.getTime())),
@@ -181,7 +183,7 @@ describe('claiming', () => {
 
   it('takes no more of each lane than it may', async () => {
     await plan([...many(50, 1), ...many(50, 2)]);
-    const lanes = await findLanes(database);
+    const lanes = await findLanes(database, NOW.getTime());
     const claims = await claimDue(
       database,
       lanes.map((key) => ({ lane: new Lane(key), most: key.destinationId === 1 ? 5 : 7 })),
@@ -193,7 +195,7 @@ describe('claiming', () => {
 
   it("finds every lane, and each one's earliest due time", async () => {
     await plan([...many(20, 1), ...many(20, 2), ...many(3, 9)]);
-    expect((await findLanes(database)).map((lane) => lane.destinationId)).toEqual([1, 2, 9]);
+    expect((await findLanes(database, NOW.getTime())).map((lane) => lane.destinationId)).toEqual([1, 2, 9]);
   });
 
   it('finds a claim again when its lease has run out, and says that it may have been sent', async () => {
