@@ -1,4 +1,5 @@
-import type { DeliveryItem, Destination, EventLine, Kind } from '../contract.js';
+import type { DeliveryItem, Destination, EventLine, Kind, PipelineEvent } from '../contract.js';
+import { bodyText } from '../event/body.js';
 import { ChosenMoney } from './chosen-money.js';
 
 /**
@@ -18,7 +19,8 @@ export interface EventRecord {
   currency: string | null;
   /** The total in the chosen money as an exact decimal string: what was paid, shipping and tax included. */
   value: string | null;
-  payload: EventPayload;
+  /** JSON text of an `EventPayload` */
+  payload: string;
 }
 
 /**
@@ -82,36 +84,51 @@ export function eventRecord(item: DeliveryItem, destination: Destination): Event
     occurred_at: event.occurredAt,
     currency: event.kind === 'customer-created' ? null : money.currency,
     value: money.amount(event.total),
-    payload: {
-      topic: event.topic,
-      version: event.version,
-      order_name: event.orderName,
-      payment: event.payment,
-      cancelled: event.cancelled,
-      test: event.test,
-      channel: event.channel,
-      money: money.view,
-      subtotal: money.amount(event.subtotal),
-      shipping: money.amount(event.shipping),
-      tax: money.amount(event.tax),
-      discount: money.amount(event.discount),
-      coupons: event.coupons,
-      full_refund: event.isFullRefund,
-      lines: event.lines.map((line) => lineRecord(line, money)),
-      customer: event.customer && {
-        id: event.customer.id,
-        email: event.customer.email,
-        phone: event.customer.phone,
-        first_name: event.customer.firstName,
-        last_name: event.customer.lastName,
-        returning: event.customer.returning,
-      },
-      campaign: event.campaign,
-      landing_site: event.landingSite,
-      checkout_token: event.checkoutToken,
-      shopify: event.payload,
-    },
+    payload: payloadText(event, money),
   };
+}
+
+/** A record as JSON. */
+export function recordText({ payload, ...columns }: EventRecord): string {
+  return withLast(columns, 'payload', payload);
+}
+
+function payloadText(event: PipelineEvent, money: ChosenMoney): string {
+  const known: Omit<EventPayload, 'shopify'> = {
+    topic: event.topic,
+    version: event.version,
+    order_name: event.orderName,
+    payment: event.payment,
+    cancelled: event.cancelled,
+    test: event.test,
+    channel: event.channel,
+    money: money.view,
+    subtotal: money.amount(event.subtotal),
+    shipping: money.amount(event.shipping),
+    tax: money.amount(event.tax),
+    discount: money.amount(event.discount),
+    coupons: event.coupons,
+    full_refund: event.isFullRefund,
+    lines: event.lines.map((line) => lineRecord(line, money)),
+    customer: event.customer && {
+      id: event.customer.id,
+      email: event.customer.email,
+      phone: event.customer.phone,
+      first_name: event.customer.firstName,
+      last_name: event.customer.lastName,
+      returning: event.customer.returning,
+    },
+    campaign: event.campaign,
+    landing_site: event.landingSite,
+    checkout_token: event.checkoutToken,
+  };
+  // The body is most of it, and its text is at hand.
+  return withLast(known, 'shopify', bodyText(event.payload));
+}
+
+/** @param json of the value */
+function withLast(fields: object, key: string, json: string): string {
+  return `${JSON.stringify(fields).slice(0, -1)},"${key}":${json}}`;
 }
 
 function lineRecord(line: EventLine, money: ChosenMoney): LineRecord {

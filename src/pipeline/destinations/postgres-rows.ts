@@ -21,7 +21,7 @@ export function rowOf(record: EventRecord): Row {
     subject_id: storableText(record.subject_id),
     order_id: storableText(record.order_id),
     currency: record.currency === null ? null : storableText(record.currency),
-    payload: storableJson(JSON.stringify(record.payload)),
+    payload: storableJson(record.payload),
   };
 }
 
@@ -33,13 +33,14 @@ function storableText(text: string): string {
   return text.replaceAll('\u0000', '\ufffd').toWellFormed();
 }
 
-/** Any escape of JSON text. Whole surrogate pairs are never escaped by JSON.stringify, so an escaped one is half. */
-const ESCAPE = /\\(?:u0000|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)/g;
+/** Any escape of JSON text; a whole surrogate pair is one. */
+const ESCAPE = /\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)/g;
+const UNSTORABLE = /^\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})$/;
 
-/** As `storableText`, for text that JSON.stringify wrote. */
+/** As `storableText`, for JSON text that holds no half pair but escaped ones: UTF-8 has none. */
 function storableJson(json: string): string {
   if (!json.includes('\\u')) return json;
-  return json.replace(ESCAPE, (escape) => (escape === '\\u0000' || /^\\ud/i.test(escape) ? '\ufffd' : escape));
+  return json.replace(ESCAPE, (escape) => (UNSTORABLE.test(escape) ? '\ufffd' : escape));
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   type Kind,
   type Outcome,
 } from '../contract.js';
-import { eventRecord } from './event-record.js';
+import { eventRecord, recordText } from './event-record.js';
 import { faultOutcome, outcomeOf } from './outcome.js';
 import { OwnSettings } from './own-settings.js';
 import { httpUrl } from './own-url.js';
@@ -76,7 +76,7 @@ export class WebhookAdapter implements DestinationAdapter {
   }
 
   format(item: DeliveryItem, destination: Destination): Formatted {
-    const body = JSON.stringify(eventRecord(item, destination));
+    const body = recordText(eventRecord(item, destination));
     const bytes = Buffer.byteLength(body);
     if (bytes <= BODY_MAX_BYTES) return { ok: true, request: body, bytes };
     return {

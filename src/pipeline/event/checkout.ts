@@ -25,7 +25,6 @@ export function readCheckout(body: Fields, context: ReadContext): PipelineEvent[
         browserIdentity: identityOf(customer, `checkout:${subjectId}`),
         customer,
         landingSite: textAt(body, 'landing_site'),
-        payload: body,
       }),
       channel: textAt(body, 'source_name'),
       test: body['test'] === true,

@@ -41,7 +41,6 @@ export function readCustomer(body: Fields, context: ReadContext): PipelineEvent[
       attributes: {},
       browserIdentity: `customer:${id}`,
       customer: { ...personOf(body), id },
-      payload: body,
     }),
   ];
 }

@@ -65,7 +65,6 @@ function orderFrame(body: Fields, context: ReadContext): PipelineEvent {
       browserIdentity: identityOf(customer, `order:${id}`),
       customer,
       landingSite: textAt(body, 'landing_site'),
-      payload: body,
     }),
     orderName: textAt(body, 'name'),
     payment: paymentOf(body, context.topic, total),

@@ -12,6 +12,8 @@ export interface ReadContext {
   /** When Shopify triggered the webhook, else when it arrived: stands in for times the body leaves out. */
   triggeredAt: Instant;
   browserIdNames: BrowserIdNames;
+  /** The body, as events carry it. */
+  payload: Fields;
 }
 
 /** The body does not say what it is about. */
@@ -28,7 +30,6 @@ interface Known extends Pick<PipelineEvent, 'subjectId' | 'orderId' | 'attribute
   browserIdentity: string;
   customer: EventCustomer | null;
   landingSite?: string | null;
-  payload: Fields;
 }
 
 /** An event of which only the frame is known; each reader fills in what its body has. */
@@ -61,7 +62,7 @@ export function blankEvent(context: ReadContext, known: Known): PipelineEvent {
     attributes: known.attributes,
     checkoutToken: null,
     isFullRefund: false,
-    payload: known.payload,
+    payload: context.payload,
   };
 }
 

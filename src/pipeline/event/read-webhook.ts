@@ -1,11 +1,12 @@
 import type { InboxEntry, PipelineEvent, Reading } from '../contract.js';
 import { messageOf } from '../../kernel/errors.js';
+import { lazyBody } from './body.js';
 import { DEFAULT_BROWSER_ID_NAMES, type BrowserIdNames } from './browser-ids.js';
 import { readCheckout } from './checkout.js';
 import { readCustomer } from './customer.js';
 import { WrongType, isFields, ownId, type Fields } from './fields.js';
 import { instantOfMs, parseInstant } from './instant.js';
-import { parseLossless } from './lossless-json.js';
+import { losslessText } from './lossless-json.js';
 import { readOrder } from './order.js';
 import { NoId, type ReadContext } from './read-context.js';
 import { readRefund } from './refund.js';
@@ -50,6 +51,7 @@ export function readWebhook(entry: InboxEntry, browserIdNames: BrowserIdNames = 
       shopDomain: entry.shopDomain.toLowerCase(),
       triggeredAt: parseInstant(entry.triggeredAt) ?? instantOfMs(entry.receivedAtMs),
       browserIdNames,
+      payload: lazyBody(body.text),
     });
     return { outcome: 'event', events };
   } catch (error) {
@@ -62,17 +64,19 @@ export function readWebhook(entry: InboxEntry, browserIdNames: BrowserIdNames = 
   }
 }
 
-function parseBody(bytes: Buffer): { fields: Fields } | Extract<Reading, { outcome: 'unmappable' }> {
+function parseBody(bytes: Buffer): { fields: Fields; text: string } | Extract<Reading, { outcome: 'unmappable' }> {
+  let text: string;
   let parsed: unknown;
   try {
-    parsed = parseLossless(withoutByteOrderMark(bytes.toString('utf8')));
+    text = losslessText(withoutByteOrderMark(bytes.toString('utf8')));
+    parsed = JSON.parse(text);
   } catch (error) {
     return { outcome: 'unmappable', reason: 'not-json', detail: `${bytes.length} bytes: ${withoutQuote(error)}` };
   }
   if (!isFields(parsed)) {
     return { outcome: 'unmappable', reason: 'not-an-object', detail: 'the body is JSON but no object' };
   }
-  return { fields: parsed };
+  return { fields: parsed, text };
 }
 
 /** V8 quotes the text around the fault; a body can hold personal data, so only the kind of fault is kept. */

@@ -32,7 +32,6 @@ export function readRefund(body: Fields, context: ReadContext): PipelineEvent[] 
         attributes: {},
         browserIdentity: `order:${orderId}`,
         customer: null,
-        payload: body,
       }),
       test: listAt(body, 'transactions', 'transactions').some((transaction) => transaction['test'] === true),
       total: refundedTotal(body, currencies, subtotal, tax),

@@ -4,7 +4,13 @@ import { Webhook } from 'standardwebhooks';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../src/kernel/clock.js';
 import { silentLogger } from '../../../src/kernel/log.js';
-import { KIND_CODES, type DeliveryItem, type Formatted, type Kind } from '../../../src/pipeline/contract.js';
+import {
+  KIND_CODES,
+  type DeliveryItem,
+  type Formatted,
+  type Kind,
+  type PipelineEvent,
+} from '../../../src/pipeline/contract.js';
 import { readWebhook } from '../../../src/pipeline/event/read-webhook.js';
 import { createAdapters } from '../../../src/pipeline/destinations/registry.js';
 import { signStandardWebhook } from '../../../src/pipeline/destinations/standard-webhook.js';
@@ -307,6 +313,27 @@ describe('warehouse and webhook record', () => {
     });
     const sent = JSON.parse(requestOf(format('webhook', item)) as string) as { payload: { shopify: { note: string } } };
     expect(sent.payload.shopify.note).toBe('a\u0000b\ud800c\\u0000 👕');
+  });
+});
+
+describe('records of a body as Shopify escapes it', () => {
+  // Every form of an escape, whole and half pairs, and digits beyond 2^53 in a text that is not what we would write.
+  const text = String.raw`{"id": 820982911946154508, "note":"\u0026 \ud83d\udc55 \udc55\ud83d \u0000 \\ud83d \\\ud83d 👕 \/", "total_price":"1.00"}`;
+  const reading = readWebhook(entryOf('orders/paid', text));
+  if (reading.outcome !== 'event') throw new Error(reading.outcome);
+  const item = { ...itemOf('purchase', 5), event: reading.events[0] as PipelineEvent };
+  const note = String.raw`& 👕 ` + '\udc55\ud83d \u0000 ' + String.raw`\ud83d ` + '\\\ud83d 👕 /';
+
+  it('webhook: says what JSON.parse would have read', () => {
+    const sent = JSON.parse(requestOf(format('webhook', item)) as string) as { payload: { shopify: object } };
+    expect(sent.payload.shopify).toEqual({ id: '820982911946154508', note, total_price: '1.00' });
+  });
+
+  it('postgres: the same, with U+FFFD for what cannot be stored', () => {
+    const row = requestOf(format('postgres', item)) as { payload: string };
+    expect(JSON.parse(row.payload)).toMatchObject({
+      shopify: { id: '820982911946154508', note: note.replaceAll('\u0000', '\ufffd').toWellFormed() },
+    });
   });
 });
 
