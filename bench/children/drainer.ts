@@ -3,13 +3,16 @@ import pg from 'pg';
 import { PgBoss } from 'pg-boss';
 import { cpuSecondsOfFamily } from '../machine.js';
 import { answer } from '../rpc.js';
-import { openOwnDrain } from './own-drain.js';
+import { openOwnDrain, openOwnQueue } from './own-drain.js';
 import { Progress, type Drained, type Until } from './progress.js';
+
+/** `own` is the whole delivery worker with its books, `own-queue` its queue alone. */
+export type DrainKind = 'own' | 'own-queue' | 'pg-boss' | 'graphile-worker';
 
 export type DrainerApi = {
   /** @param kind whose queue lies in the database */
   open: {
-    takes: { kind: 'own' | 'pg-boss' | 'graphile-worker'; databaseUrl: string; postgresPid: number };
+    takes: { kind: DrainKind; databaseUrl: string; postgresPid: number };
     gives: void;
   };
   /** Puts that many jobs in line; for the rivals only, our own are written by SQL. */
@@ -92,16 +95,20 @@ async function openGraphile(databaseUrl: string): Promise<Drain> {
   };
 }
 
+const OPEN: Record<DrainKind, (databaseUrl: string) => Drain | Promise<Drain>> = {
+  own: openOwnDrain,
+  'own-queue': openOwnQueue,
+  'pg-boss': openPgBoss,
+  'graphile-worker': openGraphile,
+};
+
 let drain: Drain | null = null;
 let databaseSeconds: () => number = () => 0;
 
 answer<DrainerApi>({
   async open({ kind, databaseUrl, postgresPid }) {
     databaseSeconds = () => cpuSecondsOfFamily(postgresPid);
-    drain =
-      kind === 'own'
-        ? openOwnDrain(databaseUrl)
-        : await (kind === 'pg-boss' ? openPgBoss(databaseUrl) : openGraphile(databaseUrl));
+    drain = await OPEN[kind](databaseUrl);
   },
   fill: ({ jobs }) => opened().fill(jobs),
   async drain(until) {

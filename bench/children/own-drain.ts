@@ -1,10 +1,12 @@
 import { SystemClock } from '../../src/kernel/clock.js';
-import { Database } from '../../src/kernel/database.js';
+import { Database, KEYED } from '../../src/kernel/database.js';
 import { silentLogger } from '../../src/kernel/log.js';
 import { systemRandom } from '../../src/kernel/random.js';
 import { SecretBox } from '../../src/kernel/secrets.js';
 import type { Destination, DestinationAdapter, InboxEntry, Shop } from '../../src/pipeline/contract.js';
 import { DeadLetters } from '../../src/pipeline/delivery/dead-letters.js';
+import { LaneBook } from '../../src/pipeline/delivery/lane-book.js';
+import { claimDue } from '../../src/pipeline/delivery/queue.js';
 import { Sender } from '../../src/pipeline/delivery/sender.js';
 import { SettleQueue } from '../../src/pipeline/delivery/settle-queue.js';
 import { DeliveryWorker } from '../../src/pipeline/delivery/worker.js';
@@ -58,9 +60,46 @@ const SETTINGS: Destination['settings'] = {
   own: {},
 };
 
+const FETCHERS = 2;
+const BATCH = 500;
+/** The queue's part of what settles an ended attempt; the ledger's part is left out, because the rivals keep no books. */
+const COMPLETE = 'delete from pipeline.delivery where ctid = any ($1::tid[]) and lease = any ($2::bigint[])';
+
+/** Our queue alone: claim and complete, which is all that the rivals do. */
+export function openOwnQueue(databaseUrl: string): Drain {
+  const database = new Database({ url: databaseUrl, log: silentLogger, settings: KEYED });
+  const clock = new SystemClock();
+  return {
+    fill: () => Promise.reject(new Error('our own rows are written by SQL')),
+    async drain(progress) {
+      const lanes = new LaneBook(database, clock);
+      const fetchUntilDone = async (): Promise<void> => {
+        while (!progress.isOver) {
+          const nowMs = clock.nowMs();
+          await lanes.discover(nowMs);
+          const wants = lanes.pick(nowMs, BATCH, () => BATCH);
+          const claims = wants.length === 0 ? [] : await claimDue(database, wants, nowMs);
+          lanes.noteClaims(wants, claims, nowMs);
+          if (claims.length === 0) {
+            if (wants.length > 0) return;
+            await new Promise((resolve) => setImmediate(resolve)); // the other fetcher has every lane's turn
+            continue;
+          }
+          await database.query({ name: 'complete', text: COMPLETE }, [
+            claims.map(({ atRow }) => atRow),
+            claims.map(({ lease }) => lease),
+          ]);
+          progress.add(claims.length);
+        }
+      };
+      await Promise.all(Array.from({ length: FETCHERS }, fetchUntilDone));
+    },
+  };
+}
+
 /** Our delivery worker itself - lanes, floors, claims, settling - with an adapter that does nothing. */
 export function openOwnDrain(databaseUrl: string): Drain {
-  const database = new Database({ url: databaseUrl, log: silentLogger });
+  const database = new Database({ url: databaseUrl, log: silentLogger, settings: KEYED });
   const clock = new SystemClock();
   const webhook = oneWebhook();
   const common = { database, clock, log: silentLogger };

@@ -1,4 +1,4 @@
-import type { DrainerApi } from '../children/drainer.js';
+import type { DrainKind, DrainerApi } from '../children/drainer.js';
 import type { Drained } from '../children/progress.js';
 import type { Lab } from '../lab.js';
 import type { Child } from '../rpc.js';
@@ -26,7 +26,7 @@ async function drained(
   return { sample: sampleOf(result.jobs, result.seconds, cost), drained: result };
 }
 
-async function openDrainer(lab: Lab, kind: 'own' | 'pg-boss' | 'graphile-worker', databaseUrl: string) {
+async function openDrainer(lab: Lab, kind: DrainKind, databaseUrl: string) {
   const drainer = lab.child<DrainerApi>('drainer');
   await drainer.call('open', { kind, databaseUrl, postgresPid: lab.postgresPid });
   return drainer;
@@ -36,7 +36,7 @@ async function openDrainer(lab: Lab, kind: 'own' | 'pg-boss' | 'graphile-worker'
 async function own(lab: Lab, name: string, settings: Settings): Promise<Contender & { close(): Promise<void> }> {
   const databaseUrl = await lab.database();
   const lines = await DeliveryLines.open(databaseUrl);
-  const drainer = await openDrainer(lab, 'own', databaseUrl);
+  const drainer = await openDrainer(lab, name === 'queue-alone' ? 'own-queue' : 'own', databaseUrl);
   const { plain, great, slice } = sizes(settings);
   const rows = name === 'backlog' ? great : plain;
   if (name === 'future') await lines.add(FUTURE_ROWS, new Date(Date.now() + DAY_MS));
@@ -101,10 +101,12 @@ async function rival(
 
 export const drain: Scenario = {
   name: 'drain',
-  title: 'draining deliveries that take no work: claim, settle, ledger and facts; against bare fetch and complete',
+  title:
+    'draining deliveries that take no work: the queue alone (claim and complete), and with ledger and facts; against fetch and complete',
   async prepare(lab, settings) {
     const contenders: (Contender & { close(): Promise<void> })[] = [];
-    for (const name of ['plain', 'backlog', 'future', 'held-snapshot']) contenders.push(await own(lab, name, settings));
+    for (const name of ['queue-alone', 'plain', 'backlog', 'future', 'held-snapshot'])
+      contenders.push(await own(lab, name, settings));
     for (const kind of ['pg-boss', 'graphile-worker'] as const) contenders.push(await rival(lab, kind, settings));
     return {
       contenders,
