@@ -1,6 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import { stopwatch, type Clock } from '../../kernel/clock.js';
 import type { InboxEntry } from '../contract.js';
+import { Arrivals } from './arrivals.js';
 import { BODY_BYTES_MAX, announcesTooMuch, hasNoBody, readBody, type BodyEnd } from './body.js';
 import { readHeaders, readSignature } from './header-profile.js';
 import type { SignatureCheck } from './signature.js';
@@ -26,6 +27,8 @@ interface InFlight {
   bytes: number;
   bodyComplete: boolean;
   answered: boolean;
+  earlier: InFlight | null;
+  later: InFlight | null;
 }
 
 const PATH = '/webhooks/shopify';
@@ -67,7 +70,7 @@ function keyOf(url: string): string | null {
 export class Intake {
   private readonly elapsedMs = stopwatch();
   // In the order of arrival, so that the sweep looks at the eldest only.
-  private readonly inFlight = new Set<InFlight>();
+  private readonly inFlight = new Arrivals<InFlight>();
   private readonly sweep: NodeJS.Timeout;
   private bodyBytes = 0;
   private draining = false;
@@ -106,6 +109,8 @@ export class Intake {
       bytes: 0,
       bodyComplete: false,
       answered: false,
+      earlier: null,
+      later: null,
     };
     this.inFlight.add(request);
     if (req.method !== 'POST') {
@@ -192,8 +197,9 @@ export class Intake {
   // A body that did not come in time is the sender's (408); an append that did not is ours (503). Shopify repeats both.
   private answerLate(): void {
     const latestMs = this.elapsedMs() - ANSWER_WITHIN_MS;
-    for (const request of this.inFlight) {
-      if (request.sinceMs > latestMs) return;
+    for (;;) {
+      const request = this.inFlight.eldest;
+      if (!request || request.sinceMs > latestMs) return;
       if (request.bodyComplete) this.refuse(request, 503, 'Storing took too long; send it again.');
       else this.refuse(request, 408, 'The body did not arrive in time; send it again.');
     }
@@ -201,7 +207,7 @@ export class Intake {
 
   private finish(request: InFlight, status: number): void {
     request.answered = true;
-    this.inFlight.delete(request);
+    this.inFlight.remove(request);
     this.bodyBytes -= request.bytes;
     request.bytes = 0;
     this.options.recorder?.answered(status, this.elapsedMs() - request.sinceMs);
