@@ -83,7 +83,7 @@ export class HttpOut {
   }
 
   async request(request: HttpRequest): Promise<HttpResult> {
-    const url = URL.canParse(request.url) ? new URL(request.url) : null;
+    const url = URL.parse(request.url);
     if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
       return { kind: 'no-effect', code: 'url', detail: 'the URL is not an http or https address' };
     }

@@ -1,16 +1,24 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 
 const PREFIX = 'whsec_';
 
 /**
- * Standard Webhooks 1.0.0: `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`.
+ * A secret ready for signing: making it so costs twice what signing 10 KB does.
  *
  * @param secret `whsec_` and base64, or any text, which is then the key as it stands
+ */
+export function signingKey(secret: string): KeyObject {
+  const encoded = secret.startsWith(PREFIX);
+  return createSecretKey(encoded ? Buffer.from(secret.slice(PREFIX.length), 'base64') : Buffer.from(secret));
+}
+
+/**
+ * Standard Webhooks 1.0.0: `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`.
+ *
  * @param timestampSeconds Unix time of this attempt (not of the event): receivers refuse more than five minutes' skew
  * Source: standard-webhooks/standard-webhooks spec/standard-webhooks.md (read 2026-11)
  */
-export function signStandardWebhook(secret: string, id: string, timestampSeconds: number, body: string): string {
-  const key = secret.startsWith(PREFIX) ? Buffer.from(secret.slice(PREFIX.length), 'base64') : Buffer.from(secret);
+export function signStandardWebhook(key: KeyObject, id: string, timestampSeconds: number, body: string): string {
   const signature = createHmac('sha256', key).update(`${id}.${timestampSeconds}.${body}`).digest('base64');
   return `v1,${signature}`;
 }

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import type { Clock } from '../../kernel/clock.js';
 import { messageOf } from '../../kernel/errors.js';
@@ -15,7 +16,7 @@ import { eventRecord, recordText } from './event-record.js';
 import { faultOutcome, outcomeOf } from './outcome.js';
 import { OwnSettings } from './own-settings.js';
 import { httpUrl } from './own-url.js';
-import { secretFault, signStandardWebhook } from './standard-webhook.js';
+import { secretFault, signStandardWebhook, signingKey } from './standard-webhook.js';
 
 /** Headers that the signature or the transport depends on are not for settings. */
 const OWN_HEADERS = /^(?:webhook-.*|content-.*|transfer-encoding|connection|host|user-agent)$/i;
@@ -61,6 +62,7 @@ export class WebhookAdapter implements DestinationAdapter {
   readonly batch = { items: 1, bytes: BODY_MAX_BYTES };
   readonly secretKeys = ['secret', 'headers'];
   private readonly settings = new OwnSettings<Settings>(SETTINGS);
+  private readonly keys = new WeakMap<Settings, KeyObject>();
 
   constructor(
     private readonly http: Pick<HttpOut, 'request' | 'close'>,
@@ -106,7 +108,8 @@ export class WebhookAdapter implements DestinationAdapter {
   }
 
   private async post(eventId: string, body: string, destination: Destination, signal: AbortSignal): Promise<Outcome> {
-    const { url, secret, headers } = this.settings.of(destination);
+    const settings = this.settings.of(destination);
+    const { url, secret, headers } = settings;
     const timestampSeconds = Math.floor(this.clock.nowMs() / 1000);
     const result = await this.http.request({
       method: 'POST',
@@ -117,7 +120,7 @@ export class WebhookAdapter implements DestinationAdapter {
         'user-agent': 'Plumbline',
         'webhook-id': eventId,
         'webhook-timestamp': String(timestampSeconds),
-        'webhook-signature': signStandardWebhook(secret, eventId, timestampSeconds, body),
+        'webhook-signature': signStandardWebhook(this.keyOf(settings), eventId, timestampSeconds, body),
       },
       body,
       signal,
@@ -125,5 +128,11 @@ export class WebhookAdapter implements DestinationAdapter {
     const secrets = [secret, ...Object.values(headers)];
     const outcome = outcomeOf(result, { nowMs: this.clock.nowMs(), idempotent: true, secrets });
     return outcome.outcome === 'rejected' && outcome.status === 410 ? { ...outcome, reason: 'gone' } : outcome;
+  }
+
+  private keyOf(settings: Settings): KeyObject {
+    let key = this.keys.get(settings);
+    if (key === undefined) this.keys.set(settings, (key = signingKey(settings.secret)));
+    return key;
   }
 }

@@ -13,7 +13,7 @@ import {
 } from '../../../src/pipeline/contract.js';
 import { readWebhook } from '../../../src/pipeline/event/read-webhook.js';
 import { createAdapters } from '../../../src/pipeline/destinations/registry.js';
-import { signStandardWebhook } from '../../../src/pipeline/destinations/standard-webhook.js';
+import { signStandardWebhook, signingKey } from '../../../src/pipeline/destinations/standard-webhook.js';
 import { entryOf } from '../event/entry.js';
 import { API_VERSIONS, officialSamples } from '../event/official-samples.js';
 import { destinationOf, itemOf, itemWith, orderBody } from './items.js';
@@ -400,9 +400,9 @@ describe('signStandardWebhook', () => {
   const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 
   it('signs the published vector', () => {
-    expect(signStandardWebhook(secret, 'msg_p5jXN8AQM9LWM0D4loKWxJek', 1614265330, '{"test": 2432232314}')).toBe(
-      'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
-    );
+    expect(
+      signStandardWebhook(signingKey(secret), 'msg_p5jXN8AQM9LWM0D4loKWxJek', 1614265330, '{"test": 2432232314}'),
+    ).toBe('v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=');
   });
 
   it('is accepted by the reference verifier, and not with another secret', () => {
@@ -411,7 +411,7 @@ describe('signStandardWebhook', () => {
     const headers = (key: string): Record<string, string> => ({
       'webhook-id': 'plb_1',
       'webhook-timestamp': String(timestamp),
-      'webhook-signature': signStandardWebhook(key, 'plb_1', timestamp, body),
+      'webhook-signature': signStandardWebhook(signingKey(key), 'plb_1', timestamp, body),
     });
     expect(new Webhook(secret).verify(body, headers(secret))).toEqual(JSON.parse(body));
     expect(() => new Webhook(secret).verify(body, headers('another-secret'))).toThrow();
@@ -421,7 +421,12 @@ describe('signStandardWebhook', () => {
   it.skipIf(!existsSync(shared))('signs the shared vector', () => {
     const vector = JSON.parse(readFileSync(shared, 'utf8')) as Record<string, string>;
     const { secret: key = '', body = '' } = vector;
-    const signed = signStandardWebhook(key, vector['webhook-id'] ?? '', Number(vector['webhook-timestamp']), body);
+    const signed = signStandardWebhook(
+      signingKey(key),
+      vector['webhook-id'] ?? '',
+      Number(vector['webhook-timestamp']),
+      body,
+    );
     expect(signed).toBe(vector['webhook-signature']);
   });
 });
