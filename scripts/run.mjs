@@ -19,6 +19,8 @@ const COMMANDS = {
   },
   bench: async () => {
     await setUp();
+    // As with tests, a run of chosen scenarios installs nothing.
+    if (!args.some((arg) => arg === '--list' || arg.startsWith('--only'))) installTools('bench-tools.json', 'rivals');
     return inForeground(pinnedNode(), [join(ROOT, 'dist/bench/main.js'), ...args]);
   },
   crash: async () => {
@@ -34,7 +36,7 @@ const COMMANDS = {
 async function test() {
   await setUp();
   // A run of chosen files installs nothing; the whole suite, and CI, want every tool.
-  if (args.length === 0 || process.env.CI === 'true') installTools();
+  if (args.length === 0 || process.env.CI === 'true') installTools('test-tools.json', 'tests');
   const directory = mkdtempSync(join(tmpdir(), 'plumbline-closing-'));
   const closing = join(directory, 'line');
   try {
@@ -49,18 +51,22 @@ async function test() {
   }
 }
 
-/** Tests that need more than npm can install are skipped by name without it; under CI=true they fail. */
-function installTools() {
-  const tools = JSON.parse(readFileSync(join(ROOT, 'scripts/test-tools.json'), 'utf8'));
+/**
+ * What needs more than npm can install is skipped by name without it; tests fail then under CI=true.
+ *
+ * @param list file in `scripts/` that names the tools @param users what needs them, in the plural
+ */
+function installTools(list, users) {
+  const tools = JSON.parse(readFileSync(join(ROOT, 'scripts', list), 'utf8'));
   const missing = tools.filter((tool) => !tool.commands.some(onPath)).flatMap((tool) => tool.packages);
   if (missing.length === 0) return;
   const root = process.getuid?.() === 0;
   const line = `apt-get install -y --no-install-recommends ${missing.join(' ')}`;
   if (!onPath('apt-get') || (!root && process.env.CI !== 'true')) {
-    process.stderr.write(`plumbline: some tests will be skipped; they need: ${line}\n`);
+    process.stderr.write(`plumbline: some ${users} will be skipped; they need: ${line}\n`);
     return;
   }
-  process.stderr.write(`plumbline: installing what the tests need: ${missing.join(' ')} …\n`);
+  process.stderr.write(`plumbline: installing what the ${users} need: ${missing.join(' ')} …\n`);
   const apt = (aptArgs) => {
     const [program, ...rest] = root ? ['apt-get', ...aptArgs] : ['sudo', '-n', 'apt-get', ...aptArgs];
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
@@ -70,7 +76,7 @@ function installTools() {
     const { status, stderr } = apt(step);
     if (status === 0) continue;
     process.stderr.write(
-      `${stderr ?? ''}plumbline: apt-get ${step[0]} failed; tests that need ${missing.join(', ')} cannot run\n`,
+      `${stderr ?? ''}plumbline: apt-get ${step[0]} failed; ${users} that need ${missing.join(', ')} cannot run\n`,
     );
     return;
   }

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FrontApi, FrontKind } from '../children/front.js';
 import type { Load, LoadApi, LoadResult } from '../children/load.js';
@@ -73,8 +72,7 @@ export const intake: Scenario = {
   name: 'intake',
   title: 'durable-ack intake, saturated over 256 connections',
   async prepare(lab, settings) {
-    const missing = bullmqNeeds();
-    const redisPort = missing === null ? await lab.redisPort() : null;
+    const redisPort = await lab.redisPort();
     const kinds: FrontKind[] = ['plumbline', 'nothing', 'bare', 'one-insert', 'pg-boss', 'graphile-worker'];
     if (redisPort !== null) kinds.push('bullmq');
     const load = await openLoad(lab);
@@ -90,7 +88,7 @@ export const intake: Scenario = {
         measure: async () => (await timed(lab, load, [front], how, settings)).sample,
       });
     }
-    const reason = missing ?? 'no redis-server here: apt-get install -y --no-install-recommends redis-server';
+    const reason = 'no redis-server here: apt-get install -y --no-install-recommends redis-server';
     return {
       contenders,
       base: 'nothing',
@@ -168,16 +166,6 @@ export const journal: Scenario = {
     };
   },
 };
-
-/** BullMQ leaves the choice of a Redis client to its users. @returns what is missing; `null` = nothing */
-function bullmqNeeds(): string | null {
-  try {
-    createRequire(import.meta.url).resolve('ioredis');
-    return null;
-  } catch {
-    return 'its client is not installed: npm install --save-dev ioredis';
-  }
-}
 
 async function closeAll(load: Child<LoadApi>, fronts: readonly Front[]): Promise<void> {
   await Promise.all([load.kill(), ...fronts.map(({ child }) => child.kill())]);
