@@ -14,44 +14,58 @@ export interface Currencies {
 }
 
 /**
- * @param key of the plain amount; its set is looked for under `setKey`
+ * @param key of the plain amount; its set is looked for under `<key>_set`
  * @returns `null` when the body has neither
  * @throws WrongType for something that is there and is no amount
  */
-export function pairAt(
-  body: Fields,
-  key: string,
-  path: string,
-  currencies: Currencies,
-  setKey = `${key}_set`,
-): MoneyPair | null {
+export function pairAt(body: Fields, key: string, currencies: Currencies): MoneyPair | null {
+  const setKey = setKeyOf(key);
   const set = body[setKey];
   if (isFields(set)) {
-    const setPath = `${path}_set`;
-    const shop = moneyAt(set['shop_money'], `${setPath}.shop_money`);
-    const presentment = moneyAt(set['presentment_money'], `${setPath}.presentment_money`);
+    const shop = moneyAt(set, 'shop_money', setKey);
+    const presentment = moneyAt(set, 'presentment_money', setKey);
     if (shop !== null || presentment !== null) {
       const known = (shop ?? presentment) as Money;
       return { shop: shop ?? known, presentment: presentment ?? known };
     }
   } else if (set !== null && set !== undefined) {
-    throw new WrongType(`${path}_set`, set);
+    throw new WrongType(setKey, set);
   }
-  const amount = amountOf(body[key], path);
+  const amount = amountAt(body, key);
   return amount === null ? null : samePair({ amount, currency: currencies.plain });
 }
 
-function moneyAt(value: unknown, path: string): Money | null {
+/** A key that is put together anew has to be found anew in every object; the few there are, are kept. */
+const setKeys = new Map<string, string>();
+function setKeyOf(key: string): string {
+  let setKey = setKeys.get(key);
+  if (setKey === undefined) setKeys.set(key, (setKey = `${key}_set`));
+  return setKey;
+}
+
+function moneyAt(set: Fields, key: string, setKey: string): Money | null {
+  const value = set[key];
   if (value === null || value === undefined) return null;
-  if (!isFields(value)) throw new WrongType(path, value);
-  const amount = amountOf(value['amount'], `${path}.amount`);
+  if (!isFields(value)) throw new WrongType(`${setKey}.${key}`, value);
+  const amount = amountOf(value['amount']);
+  if (amount === undefined) throw new WrongType(`${setKey}.${key}.amount`, value['amount']);
   return amount === null ? null : { amount, currency: textAt(value, 'currency_code') ?? '' };
 }
 
-/** Shopify sends amounts as strings, and refund lines as JSON numbers, whose shortest form is what was sent. */
-export function amountOf(value: unknown, path: string): string | null {
+/** @throws WrongType for something that is there and is no amount */
+export function amountAt(body: Fields, key: string): string | null {
+  const amount = amountOf(body[key]);
+  if (amount === undefined) throw new WrongType(key, body[key]);
+  return amount;
+}
+
+/**
+ * Shopify sends amounts as strings, and refund lines as JSON numbers, whose shortest form is what was sent.
+ *
+ * @returns `undefined` for what is no amount, `null` for nothing
+ */
+function amountOf(value: unknown): string | null | undefined {
   if (value === null || value === undefined || value === '') return null;
   const text = typeof value === 'number' ? String(value) : value;
-  if (typeof text !== 'string' || !isAmount(text)) throw new WrongType(path, value);
-  return text;
+  return typeof text === 'string' && isAmount(text) ? text : undefined;
 }

@@ -41,8 +41,7 @@ export function browserIds(
   identity: string,
   names: BrowserIdNames = DEFAULT_BROWSER_ID_NAMES,
 ): PipelineEvent['browser'] {
-  const clientNames = new Set(names.client.map((name) => name.toLowerCase()));
-  const sessionNames = new Set(names.session.map((name) => name.toLowerCase()));
+  const { clientNames, sessionNames } = lowerCase(names);
   let clientId: string | null = null;
   let sessionId: string | null = null;
   for (const [name, value] of Object.entries(attributes)) {
@@ -55,6 +54,19 @@ export function browserIds(
   if (clientId !== null) return { clientId, sessionId, synthetic: false };
   // A session of a browser that is not known belongs to nobody: it would attach to the wrong user.
   return { clientId: syntheticClientId(identity), sessionId: null, synthetic: true };
+}
+
+const lowerCased = new WeakMap<BrowserIdNames, ReturnType<typeof lowerCase>>();
+function lowerCase(names: BrowserIdNames): { clientNames: ReadonlySet<string>; sessionNames: ReadonlySet<string> } {
+  let known = lowerCased.get(names);
+  if (known === undefined) {
+    known = {
+      clientNames: new Set(names.client.map((name) => name.toLowerCase())),
+      sessionNames: new Set(names.session.map((name) => name.toLowerCase())),
+    };
+    lowerCased.set(names, known);
+  }
+  return known;
 }
 
 /** Cookies copied by a script keep their escapes: `GS2.1.s1764250000%24o3`. */

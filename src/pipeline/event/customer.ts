@@ -1,14 +1,14 @@
 import type { EventCustomer, PipelineEvent } from '../contract.js';
-import { fieldsAt, idAt, instantAt, ownId, textAt, type Fields } from './fields.js';
+import { fieldsAt, idAt, instantAt, ownId, textAt, within, type Fields } from './fields.js';
 import { NoId, blankEvent, type ReadContext } from './read-context.js';
 
 /** The buyer of an order or a checkout; `null` for a POS sale without one and after a redaction. */
 export function customerOf(body: Fields): EventCustomer | null {
-  const customer = fieldsAt(body, 'customer', 'customer');
+  const customer = fieldsAt(body, 'customer');
   if (customer === null) return null;
   return {
     ...personOf(customer),
-    id: idAt(customer, 'id', 'customer.id'),
+    id: within('customer', () => idAt(customer, 'id')),
     email: textAt(customer, 'email') ?? textAt(body, 'email'),
     phone: textAt(customer, 'phone') ?? textAt(body, 'phone'),
   };

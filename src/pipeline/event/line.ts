@@ -1,32 +1,33 @@
 import type { EventLine, MoneyPair } from '../contract.js';
 import { pairAt, type Currencies } from './amounts.js';
-import { WrongType, idAt, listAt, textAt, type Fields } from './fields.js';
+import { WrongType, eachAt, idAt, isFields, listAt, textAt, type Fields } from './fields.js';
 import { samePair, sumPairs } from './money.js';
 
 /** Reads one line item of an order, a checkout or a refund. */
-export function readLine(line: Fields, path: string, currencies: Currencies): EventLine {
-  const price = pairAt(line, 'price', `${path}.price`, currencies) ?? zeroIn(currencies);
+export function readLine(line: Fields, currencies: Currencies): EventLine {
+  const price = pairAt(line, 'price', currencies) ?? zeroIn(currencies);
   return {
-    lineId: idAt(line, 'id', `${path}.id`),
-    productId: idAt(line, 'product_id', `${path}.product_id`),
-    variantId: idAt(line, 'variant_id', `${path}.variant_id`),
+    lineId: idAt(line, 'id'),
+    productId: idAt(line, 'product_id'),
+    variantId: idAt(line, 'variant_id'),
     sku: textAt(line, 'sku'),
     title: textAt(line, 'title') ?? textAt(line, 'presentment_title') ?? textAt(line, 'name') ?? '',
     variantTitle: textAt(line, 'variant_title') ?? textAt(line, 'presentment_variant_title'),
     vendor: textAt(line, 'vendor'),
     productType: textAt(line, 'product_type'),
-    quantity: quantityAt(line, `${path}.quantity`),
+    quantity: quantityAt(line),
     price,
-    discount: discountOf(line, path, currencies) ?? zeroLike(price),
+    discount: discountOf(line, currencies) ?? zeroLike(price),
   };
 }
 
 /** Absent counts as one, as GA4 and Segment do. */
-export function quantityAt(line: Fields, path: string): number {
+export function quantityAt(line: Fields): number {
   const value = line['quantity'];
   if (value === null || value === undefined) return 1;
   const quantity = typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value;
-  if (typeof quantity !== 'number' || !Number.isSafeInteger(quantity) || quantity < 0) throw new WrongType(path, value);
+  if (typeof quantity !== 'number' || !Number.isSafeInteger(quantity) || quantity < 0)
+    throw new WrongType('quantity', value);
   return quantity;
 }
 
@@ -34,13 +35,9 @@ export function quantityAt(line: Fields, path: string): number {
  * What the line costs less, as a whole. `discount_allocations` carries a line's share of every discount, the order's
  * own included; `total_discount` only what was taken off this line, so it counts where there are no allocations.
  */
-function discountOf(line: Fields, path: string, currencies: Currencies): MoneyPair | null {
-  const allocations = listAt(line, 'discount_allocations', `${path}.discount_allocations`);
-  const shares = allocations.flatMap((allocation, index) => {
-    const pair = pairAt(allocation, 'amount', `${path}.discount_allocations[${index}].amount`, currencies);
-    return pair === null ? [] : [pair];
-  });
-  return sumPairs(shares) ?? pairAt(line, 'total_discount', `${path}.total_discount`, currencies);
+function discountOf(line: Fields, currencies: Currencies): MoneyPair | null {
+  const shares = eachAt(line, 'discount_allocations', (allocation) => pairAt(allocation, 'amount', currencies));
+  return sumPairs(shares.filter((share) => share !== null)) ?? pairAt(line, 'total_discount', currencies);
 }
 
 function zeroIn(currencies: Currencies): MoneyPair {
@@ -55,23 +52,18 @@ function zeroLike(pair: MoneyPair): MoneyPair {
 }
 
 export function readLines(body: Fields, currencies: Currencies): EventLine[] {
-  return listAt(body, 'line_items', 'line_items').map((line, index) =>
-    readLine(line, `line_items[${index}]`, currencies),
-  );
+  return eachAt(body, 'line_items', (line) => readLine(line, currencies));
 }
 
 /** Shipping as one amount, when the body has no total of it. */
 export function shippingLinesTotal(body: Fields, currencies: Currencies): MoneyPair | null {
-  const prices = listAt(body, 'shipping_lines', 'shipping_lines').flatMap((line, index) => {
-    const pair = pairAt(line, 'price', `shipping_lines[${index}].price`, currencies);
-    return pair === null ? [] : [pair];
-  });
-  return sumPairs(prices);
+  const prices = eachAt(body, 'shipping_lines', (line) => pairAt(line, 'price', currencies));
+  return sumPairs(prices.filter((price) => price !== null));
 }
 
 /** Codes the buyer entered, each once, in their order. */
 export function couponsOf(body: Fields): string[] {
-  const codes = listAt(body, 'discount_codes', 'discount_codes').flatMap((entry) => textAt(entry, 'code') ?? []);
+  const codes = listAt(body, 'discount_codes').flatMap((entry) => textAt(entry, 'code') ?? []);
   return [...new Set(codes)];
 }
 
@@ -79,16 +71,14 @@ export function couponsOf(body: Fields): string[] {
 export function attributesOf(body: Fields): Readonly<Record<string, string>> {
   const value = body['note_attributes'];
   if (typeof value !== 'object' || value === null) return {};
-  const pairs: [string, unknown][] = Array.isArray(value)
-    ? value.flatMap((entry: unknown): [string, unknown][] =>
-        typeof entry === 'object' && entry !== null && 'name' in entry && 'value' in entry
-          ? [[String(entry.name), entry.value]]
-          : [],
-      )
-    : Object.entries(value);
-  return Object.fromEntries(
-    pairs.flatMap(([name, text]) =>
-      typeof text === 'string' || typeof text === 'number' || typeof text === 'boolean' ? [[name, String(text)]] : [],
-    ),
-  );
+  const attributes: [string, string][] = [];
+  const take = (name: string, text: unknown): void => {
+    if (typeof text === 'string') attributes.push([name, text]);
+    else if (typeof text === 'number' || typeof text === 'boolean') attributes.push([name, String(text)]);
+  };
+  if (!Array.isArray(value)) for (const [name, text] of Object.entries(value)) take(name, text);
+  else
+    for (const entry of value as unknown[])
+      if (isFields(entry) && 'name' in entry) take(String(entry['name']), entry['value']);
+  return Object.fromEntries(attributes);
 }

@@ -3,6 +3,7 @@ import { pairAt, type Currencies } from './amounts.js';
 import { customerOf } from './customer.js';
 import { instantAt, ownId, textAt, type Fields } from './fields.js';
 import { attributesOf, couponsOf, readLines, shippingLinesTotal } from './line.js';
+import { microsOf } from './instant.js';
 import { isZero } from './money.js';
 import { NoId, blankEvent, identityOf, type ReadContext } from './read-context.js';
 
@@ -23,7 +24,7 @@ export function readOrder(body: Fields, context: ReadContext): PipelineEvent[] {
       const update: PipelineEvent = {
         ...order,
         kind: 'order-updated',
-        version: (updatedAt.micros > 0n ? updatedAt.micros : 0n).toString(),
+        version: updatedAt.ms >= 0 ? microsOf(updatedAt).toString() : '0',
         occurredAt: new Date(updatedAt.ms).toISOString(),
       };
       return order.payment === 'paid' ? [update, order] : [update];
@@ -52,7 +53,7 @@ function orderFrame(body: Fields, context: ReadContext): PipelineEvent {
   const currencies: Currencies = { plain: textAt(body, 'currency') ?? '' };
   const customer = customerOf(body);
   const createdAt = instantAt(body, 'created_at');
-  const total = pairAt(body, 'total_price', 'total_price', currencies);
+  const total = pairAt(body, 'total_price', currencies);
   return {
     ...blankEvent(context, {
       kind: 'purchase',
@@ -72,11 +73,10 @@ function orderFrame(body: Fields, context: ReadContext): PipelineEvent {
     test: body['test'] === true,
     channel: textAt(body, 'source_name'),
     total,
-    subtotal: pairAt(body, 'subtotal_price', 'subtotal_price', currencies),
-    shipping:
-      pairAt(body, 'total_shipping_price', 'total_shipping_price', currencies) ?? shippingLinesTotal(body, currencies),
-    tax: pairAt(body, 'total_tax', 'total_tax', currencies),
-    discount: pairAt(body, 'total_discounts', 'total_discounts', currencies),
+    subtotal: pairAt(body, 'subtotal_price', currencies),
+    shipping: pairAt(body, 'total_shipping_price', currencies) ?? shippingLinesTotal(body, currencies),
+    tax: pairAt(body, 'total_tax', currencies),
+    discount: pairAt(body, 'total_discounts', currencies),
     coupons: couponsOf(body),
     lines: readLines(body, currencies),
     checkoutToken: textAt(body, 'checkout_token'),

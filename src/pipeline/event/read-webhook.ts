@@ -90,7 +90,6 @@ function withoutByteOrderMark(text: string): string {
 
 /** `{"id": …}` alone is what Shopify sends instead of a body over the transport's limit (docs/shopify.md, "Size"). */
 function loneId(body: Fields): string | null {
-  const keys = Object.keys(body);
-  if (keys.length === 0 || !keys.every((key) => key === 'id' || key === 'admin_graphql_api_id')) return null;
+  for (const key in body) if (key !== 'id' && key !== 'admin_graphql_api_id') return null;
   return ownId(body);
 }

@@ -1,6 +1,6 @@
 import type { EventLine, Money, MoneyPair, PipelineEvent } from '../contract.js';
-import { amountOf, pairAt, type Currencies } from './amounts.js';
-import { fieldsAt, idAt, instantAt, isFields, listAt, ownId, textAt, type Fields } from './fields.js';
+import { amountAt, pairAt, type Currencies } from './amounts.js';
+import { eachAt, fieldsAt, idAt, instantAt, isFields, listAt, ownId, textAt, within, type Fields } from './fields.js';
 import { quantityAt, readLine } from './line.js';
 import { add, addPairs, multiplyPair, samePair, subtractPairs, sumPairs } from './money.js';
 import { NoId, blankEvent, type ReadContext } from './read-context.js';
@@ -9,16 +9,12 @@ import { NoId, blankEvent, type ReadContext } from './read-context.js';
 export function readRefund(body: Fields, context: ReadContext): PipelineEvent[] {
   const id = ownId(body);
   if (id === null) throw new NoId('the body has neither id nor admin_graphql_api_id');
-  const orderId = idAt(body, 'order_id', 'order_id');
+  const orderId = idAt(body, 'order_id');
   if (orderId === null) throw new NoId('the refund does not say which order it belongs to (order_id)');
   const currencies = currenciesOf(body);
-  const entries = listAt(body, 'refund_line_items', 'refund_line_items');
-  const lines = entries.map((entry, index) => refundLine(entry, `refund_line_items[${index}]`, currencies));
-  const tax = sumPairs(
-    entries.flatMap(
-      (entry, index) => pairAt(entry, 'total_tax', `refund_line_items[${index}].total_tax`, currencies) ?? [],
-    ),
-  );
+  const lines = eachAt(body, 'refund_line_items', (entry) => refundLine(entry, currencies));
+  const taxes = eachAt(body, 'refund_line_items', (entry) => pairAt(entry, 'total_tax', currencies));
+  const tax = sumPairs(taxes.filter((one) => one !== null));
   const subtotal = sumPairs(lines.map((line) => subtractPairs(multiplyPair(line.price, line.quantity), line.discount)));
   const createdAt = instantAt(body, 'created_at');
   return [
@@ -33,7 +29,7 @@ export function readRefund(body: Fields, context: ReadContext): PipelineEvent[] 
         browserIdentity: `order:${orderId}`,
         customer: null,
       }),
-      test: listAt(body, 'transactions', 'transactions').some((transaction) => transaction['test'] === true),
+      test: listAt(body, 'transactions').some((transaction) => transaction['test'] === true),
       total: refundedTotal(body, currencies, subtotal, tax),
       subtotal,
       tax,
@@ -43,15 +39,15 @@ export function readRefund(body: Fields, context: ReadContext): PipelineEvent[] 
 }
 
 /** The line as it was refunded: the refunded quantity, and the discount that explains the refunded subtotal. */
-function refundLine(entry: Fields, path: string, currencies: Currencies): EventLine {
-  const lineItem = fieldsAt(entry, 'line_item', `${path}.line_item`) ?? {};
-  const line = readLine(lineItem, `${path}.line_item`, currencies);
-  const quantity = quantityAt(entry, `${path}.quantity`);
-  const subtotal = pairAt(entry, 'subtotal', `${path}.subtotal`, currencies);
+function refundLine(entry: Fields, currencies: Currencies): EventLine {
+  const lineItem = fieldsAt(entry, 'line_item') ?? {};
+  const line = within('line_item', () => readLine(lineItem, currencies));
+  const quantity = quantityAt(entry);
+  const subtotal = pairAt(entry, 'subtotal', currencies);
   const full = multiplyPair(line.price, quantity);
   return {
     ...line,
-    lineId: line.lineId ?? idAt(entry, 'line_item_id', `${path}.line_item_id`),
+    lineId: line.lineId ?? idAt(entry, 'line_item_id'),
     quantity,
     discount: subtotal === null ? line.discount : subtractPairs(full, subtotal),
   };
@@ -69,9 +65,9 @@ function refundedTotal(
 ): MoneyPair | null {
   const fromLines = subtotal === null ? null : tax === null ? subtotal : addPairs(subtotal, tax);
   let paidBack: Money | null = null;
-  for (const [index, transaction] of listAt(body, 'transactions', 'transactions').entries()) {
+  for (const [index, transaction] of listAt(body, 'transactions').entries()) {
     if (transaction['kind'] !== 'refund' || transaction['status'] !== 'success') continue;
-    const amount = amountOf(transaction['amount'], `transactions[${index}].amount`);
+    const amount = within(`transactions[${index}]`, () => amountAt(transaction, 'amount'));
     if (amount === null) continue;
     const currency = textAt(transaction, 'currency') ?? currencies.plain;
     if (paidBack !== null && paidBack.currency !== currency) return fromLines ?? samePair(paidBack);
@@ -87,10 +83,10 @@ function refundedTotal(
 
 /** A refund names no currency of its own; its sets and its transactions do. */
 function currenciesOf(body: Fields): Currencies {
-  const firstLine = listAt(body, 'refund_line_items', 'refund_line_items')[0];
+  const firstLine = listAt(body, 'refund_line_items')[0];
   const set = firstLine?.['subtotal_set'] ?? body['total_duties_set'];
   const shopMoney = isFields(set) ? set['shop_money'] : undefined;
   const fromSet = isFields(shopMoney) ? textAt(shopMoney, 'currency_code') : null;
-  const transaction = listAt(body, 'transactions', 'transactions')[0];
+  const transaction = listAt(body, 'transactions')[0];
   return { plain: fromSet ?? (transaction === undefined ? null : textAt(transaction, 'currency')) ?? '' };
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { browserIds } from '../../../src/pipeline/event/browser-ids.js';
 import { campaignOf } from '../../../src/pipeline/event/campaign.js';
 import { eventId } from '../../../src/pipeline/event/event-id.js';
-import { parseInstant } from '../../../src/pipeline/event/instant.js';
+import { microsOf, parseInstant, type Instant } from '../../../src/pipeline/event/instant.js';
 
 describe('eventId', () => {
   const fact = { shopDomain: 'acme.myshopify.com', subjectId: '450789469', kind: 'purchase', version: '0' } as const;
@@ -81,8 +81,10 @@ describe('parseInstant', () => {
     ['2026-11-23T01:02:03.123456789Z', 1795395723123456n],
     ['2026-11-23T01:02:03.5Z', 1795395723500000n],
     ['2016-12-31T23:59:60Z', 1483228799000000n],
+    ['2026-11-23t06:32:03.000001+0530', 1795395723000001n],
+    ['1969-12-31T23:59:59.999999Z', -1n],
   ])('%s', (text, micros) => {
-    expect(parseInstant(text)?.micros).toBe(micros);
+    expect(microsOf(parseInstant(text) as Instant)).toBe(micros);
   });
 
   it.each(['2026-02-30T00:00:00Z', '2026-13-01T00:00:00Z', '2026-11-23T25:00:00Z', '2026-11-23', 'soon', 5, null])(

@@ -245,6 +245,11 @@ describe('bodies that are not what they should be', () => {
     ['{"id": 1, "total_price": "ten"}', 'wrong-type:total_price'],
     ['{"id": 1, "total_price_set": {"shop_money": {"amount": []}}}', 'wrong-type:total_price_set.shop_money.amount'],
     ['{"id": 1, "customer": "Bob"}', 'wrong-type:customer'],
+    ['{"id": 1, "customer": {"id": []}}', 'wrong-type:customer.id'],
+    [
+      '{"id": 1, "line_items": [{}, {"discount_allocations": [{}, {"amount_set": {"shop_money": {"amount": "x"}}}]}]}',
+      'wrong-type:line_items[1].discount_allocations[1].amount_set.shop_money.amount',
+    ],
   ])('%s is unmappable: %s', (body, reason) => {
     const reading = readWebhook(entryOf('orders/paid', body));
     expect(reading).toMatchObject({ outcome: 'unmappable', reason });
