@@ -2,7 +2,7 @@ import './kernel/tracing.js';
 import { Service, type Addresses } from './app.module.js';
 import { loadConfig } from './kernel/config.js';
 import { configReport, configurationInvalid } from './kernel/config-faults.js';
-import { PlumblineError, messageOf } from './kernel/errors.js';
+import { PlumblineError, hasCode, messageOf } from './kernel/errors.js';
 import { createLogger, redactText } from './kernel/log.js';
 import { tracing } from './kernel/tracing.js';
 import { PIPELINE_SECTIONS } from './pipeline/config.js';
@@ -69,6 +69,12 @@ function welcome(where: Addresses, readyMs: number): string {
 }
 
 function endWith(error: unknown): never {
+  if (hasCode(error, 'EADDRINUSE')) {
+    process.stderr.write(
+      `${messageOf(error)}: another program has this address. Set PORT or PLUMBLINE_METRICS_PORT.\n`,
+    );
+    process.exit(1);
+  }
   const code = error instanceof PlumblineError ? `${error.code}: ` : '';
   process.stderr.write(`${redactText(`${code}${messageOf(error)}`)}\n`);
   if (!(error instanceof PlumblineError) && error instanceof Error)

@@ -46,8 +46,13 @@ export class SandboxProcess {
     const script = fileURLToPath(new URL('../sandbox/main.js', import.meta.url));
     const child = spawn(process.execPath, [script, '--port', String(options.port), '--service', options.serviceUrl], {
       stdio: ['pipe', 'pipe', 'inherit'],
-      // Secrets go by environment: a command line is readable for every user of the machine.
-      env: { ...process.env, SANDBOX_SECRET: options.clientSecret, SANDBOX_ACCESS_TOKEN: options.accessToken },
+      // Its secrets go by environment, because a command line is readable for every user of the machine; of the
+      // service's own environment it gets nothing but what was meant for it.
+      env: {
+        ...Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(PATH|TZ|SANDBOX_\w+)$/.test(name))),
+        SANDBOX_SECRET: options.clientSecret,
+        SANDBOX_ACCESS_TOKEN: options.accessToken,
+      },
     });
     child.on('exit', (code, signal) => options.log.info({ code, signal }, 'sandbox ended'));
     try {

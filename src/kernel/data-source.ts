@@ -1,5 +1,5 @@
 import { DataSource, type EntitySchema } from 'typeorm';
-import { clientConfig } from './database.js';
+import { QuietClient, clientConfig } from './database.js';
 
 /** The edited tables are small and rarely written: a few connections beside the hot path's pool are plenty. */
 const POOL_SIZE = 3;
@@ -22,6 +22,6 @@ export function createDataSource(url: string, entities: readonly (EntityClass | 
     installExtensions: false,
     poolSize: POOL_SIZE,
     // The pool gets the URL itself too: TypeORM's own reading of it loses `?host=<socket directory>`.
-    extra: clientConfig(url, 'plumbline-registry'),
+    extra: { ...clientConfig(url, 'plumbline-registry'), Client: QuietClient },
   });
 }

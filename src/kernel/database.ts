@@ -60,6 +60,19 @@ export function clientConfig(url: string, applicationName: string): pg.ClientCon
   };
 }
 
+/**
+ * A connection whose last words end no process.
+ *
+ * A pool listens to a connection while it is idle, and whoever has it listens while it works. Between the two - let go
+ * with an error, and not closed yet - nobody does, and a server that dies just then would take the process with it.
+ */
+export class QuietClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
+}
+
 function sessionOptions(settings: Readonly<Record<string, string>>): string {
   return Object.entries(settings)
     .map(([name, value]) => `-c ${name}=${value}`)
@@ -76,6 +89,7 @@ export class Database implements Queryable {
     this.pool = new pg.Pool({
       ...clientConfig(options.url, options.applicationName ?? 'plumbline'),
       ...(options.settings ? { options: sessionOptions(options.settings) } : {}),
+      Client: QuietClient,
       max: options.poolSize ?? 10,
       idleTimeoutMillis: 30_000,
     });

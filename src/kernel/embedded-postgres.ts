@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { prepareDataDirectory } from './data-directory.js';
+import { QuietClient } from './database.js';
 import { PlumblineError, messageOf } from './errors.js';
 import type { Logger } from './log.js';
 import { chooseAccount, fileOwner } from './postgres-account.js';
@@ -110,7 +111,7 @@ export class EmbeddedPostgres extends EventEmitter<EmbeddedPostgresEvents> {
 
   /** Makes the database unless it is there. Two at once: both succeed. */
   async ensureDatabase(name: string): Promise<void> {
-    const client = new pg.Client({ connectionString: this.url('postgres'), connectionTimeoutMillis: 5_000 });
+    const client = new QuietClient({ connectionString: this.url('postgres'), connectionTimeoutMillis: 5_000 });
     await client.connect();
     try {
       const { rowCount } = await client.query('select 1 from pg_database where datname = $1', [name]);

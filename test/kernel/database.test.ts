@@ -25,3 +25,12 @@ it('does not move its clock by the time an answer had to wait', async () => {
   await followDatabaseClock(busy, clock);
   expect(awayFromMachineMs(clock)).toBeLessThan(500);
 });
+
+it('outlives a connection that speaks up after it was let go with an error', async () => {
+  const client = await database.pool.connect();
+  client.release(new Error('no longer trusted'));
+  // What node-postgres does with a FATAL message that no query waits for; without a listener it ends the process.
+  expect(() =>
+    client.emit('error', new Error('terminating connection due to unexpected postmaster exit')),
+  ).not.toThrow();
+});

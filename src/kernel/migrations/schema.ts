@@ -210,6 +210,7 @@ create table pipeline.delivery (
   lease bigint,                               -- token of the claim in flight; negative = a newer version came meanwhile; null = free
   lease_until timestamptz,                    -- past it the claim counts as lost
   orphaned boolean not null default false,    -- an earlier claim was lost: its try may have taken effect
+  losses smallint not null default 0,         -- claims lost since the last outcome
   primary key (shop_id, destination_id, kind, subject_id)
 ) with (
   -- A claim changes no indexed column: with room on its page the new version of the row costs no index entry (HOT).

@@ -32,7 +32,7 @@ const REPLAY_MAX = 1_000;
 const ANSWER_AFTER_MS = 5_000;
 
 const FIND = `
-select d.shop_id, d.id, d.shop_domain, d.destination_id, t.name as destination, d.reason, d.payload
+select d.shop_id, d.id, d.shop_domain, d.destination_id, t.name as destination, d.reason
   from pipeline.dead_letter d left join pipeline.destination t on t.id = d.destination_id
  where d.replayed_at is null and length(d.payload) > 0
    and ($1::bigint[] is null or d.id = any($1))
@@ -45,6 +45,9 @@ select d.shop_id, d.id, d.shop_domain, d.destination_id, t.name as destination, 
  order by d.buried_at, d.id
  limit ${REPLAY_MAX}`;
 
+/** One at a time: a thousand payloads at once could be a gigabyte. */
+const PAYLOAD = 'select payload from pipeline.dead_letter where shop_id = $1 and id = $2 and replayed_at is null';
+
 interface FoundRow extends Record<string, unknown> {
   shop_id: string;
   id: string;
@@ -52,7 +55,6 @@ interface FoundRow extends Record<string, unknown> {
   destination_id: number | null;
   destination: string | null;
   reason: string;
-  payload: Buffer;
 }
 
 export interface DeadLetterDeps {
@@ -151,7 +153,9 @@ export class DeadLetters implements DeadLetterReplay {
 
   private async replayAll(found: readonly FoundRow[], result: ReplayReport, paceMs: number): Promise<void> {
     for (const row of found) {
-      const entry = openDeadLetter(row.payload, this.deps.secrets, row.id);
+      const [letter] = await this.deps.database.rows<{ payload: Buffer }>(PAYLOAD, [row.shop_id, row.id]);
+      if (!letter) continue; // replayed by somebody else meanwhile
+      const entry = openDeadLetter(letter.payload, this.deps.secrets, row.id);
       if ('unreadable' in entry) {
         this.deps.log.error({ deadLetter: row.id, detail: entry.unreadable }, 'dead letter not readable; left open');
         continue;

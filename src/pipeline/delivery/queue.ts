@@ -25,6 +25,8 @@ export interface Claim extends LaneKey {
   attempts: number;
   /** An earlier claim ended without a word: its try may have taken effect. */
   orphaned: boolean;
+  /** How many claims in a row were lost. An event that brings down its process would be claimed for ever. */
+  losses: number;
 }
 
 /** 3 × the longest a claimed batch can take (10 s send, 1.5 s enrichment, one queue turn); shorter delivers twice. */
@@ -56,11 +58,12 @@ with picked as materialized (
         for update skip locked) d
 )
 update pipeline.delivery d
-   set lease = nextval('pipeline.lease_token'), lease_until = $7, orphaned = (d.lease is not null)
+   set lease = nextval('pipeline.lease_token'), lease_until = $7, orphaned = (d.lease is not null),
+       losses = d.losses + (d.lease is not null)::integer
  where d.ctid = any (array(select at_row from picked))
 returning d.ctid::text as at_row, d.shop_id, d.destination_id, d.kind, d.subject_id, d.id, d.order_id,
           d.ledger_day::text, d.version, d.segment_day::text, d.stream_id, d.segment_seq, d.entry, d.queued_at,
-          d.due_at, d.lease, d.attempts, d.orphaned`,
+          d.due_at, d.lease, d.attempts, d.orphaned, d.losses`,
 };
 
 interface ClaimRow extends Record<string, unknown> {
@@ -82,6 +85,7 @@ interface ClaimRow extends Record<string, unknown> {
   lease: string;
   attempts: number;
   orphaned: boolean;
+  losses: number;
 }
 
 /** @param wants lanes with the most rows each may take */
@@ -119,6 +123,7 @@ export async function claimDue(
       lease: row.lease,
       attempts: row.attempts,
       orphaned: row.orphaned,
+      losses: row.losses,
     }))
     .sort((a, b) => a.dueAt.getTime() - b.dueAt.getTime() || compareIds(a.id, b.id));
 }

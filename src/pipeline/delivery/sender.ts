@@ -26,6 +26,7 @@ import { release, rememberLane, restoreAgeOrder, type Claim } from './queue.js';
 import { isSpent, retryDelayMs } from './retry.js';
 import type { SettleQueue } from './settle-queue.js';
 
+const LOSSES_MAX = 5; // a deploy takes one, a bad night three; an event that kills its process takes them all
 const SEND_DEADLINE_MS = 10_000;
 const GIVE_BACK_PAUSE_MAX_MS = 10_000; // in all 13 s: within the lease
 const UNREADABLE_PAUSE_MS = 60_000; // a missing key comes with a restart
@@ -177,6 +178,11 @@ export class Sender {
     const event = webhook?.events.find((candidate) => candidate.kind === claim.kind);
     if (!webhook || !event) {
       await this.bury(claim, 'ours', webhook ? 'event-not-in-payload' : 'payload-expired', null, 0, 'failed');
+      return null;
+    }
+    if (claim.losses >= LOSSES_MAX) {
+      const detail = `${claim.losses} processes in a row ended while they held it`;
+      await this.bury(claim, 'ours', 'process-ended-repeatedly', detail, 0, 'unconfirmable');
       return null;
     }
     if (claim.orphaned && !adapter.isIdempotent(claim.kind)) {

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { z } from 'zod';
 import type { Clock } from '../../kernel/clock.js';
-import { isDataError } from '../../kernel/database.js';
+import { QuietClient, isDataError } from '../../kernel/database.js';
 import { messageOf } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
 import {
@@ -196,6 +196,7 @@ export class PostgresAdapter implements DestinationAdapter {
     const known = this.pools.get(url);
     if (known !== undefined) return known;
     const pool = new pg.Pool({
+      Client: QuietClient,
       connectionString: url,
       application_name: 'plumbline',
       max: POOL_MAX,

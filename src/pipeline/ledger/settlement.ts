@@ -110,7 +110,7 @@ const SETTLE_WAITING: Statement = {
 with ${INPUT},${FOLLOW_LEDGER},
 waiting as (
   update pipeline.delivery d
-     set lease = null, due_at = case when d.version = i.version then i.due_at else i.at end,
+     set lease = null, losses = 0, due_at = case when d.version = i.version then i.due_at else i.at end,
          attempts = case when d.version = i.version then i.attempt else 0 end
     from (select input.*, due.due_at from input join unnest($8::bigint[], $20::timestamptz[]) as due (lease, due_at)
            using (lease)) i

@@ -61,6 +61,14 @@ interface Routed {
 const NO_SHOP = '0';
 
 /**
+ * Whether a failure may lie in one webhook alone: data that the database refuses, or a fault of ours in reading it. What
+ * the database or the connection says of itself is not, and is tried again with the whole batch.
+ */
+function isOfOneWebhook(error: unknown): boolean {
+  return isDataError(error) || error instanceof TypeError || error instanceof RangeError;
+}
+
+/**
  * Takes webhooks from the inbox to the ledger and the delivery queue.
  *
  * Invariant: everything a batch comes to - dedupe, obligations, deliveries, facts, dead letters, held webhooks and
@@ -114,7 +122,7 @@ export class Router {
         return written;
       });
     } catch (error) {
-      this.careful = !careful && isDataError(error);
+      this.careful = !careful && isOfOneWebhook(error);
       throw error;
     }
     if (!effective) return 'idle';
@@ -147,7 +155,7 @@ export class Router {
       try {
         effective.push(...(await this.write(client, [one])));
       } catch (error) {
-        if (!isDataError(error)) throw error;
+        if (!isOfOneWebhook(error)) throw error;
         await client.query('rollback to savepoint one_webhook');
         const detail = `the database refused it: ${messageOf(error)}`;
         this.deps.log.error({ shop: one.entry.shopDomain, topic: one.entry.topic, err: error }, 'webhook not storable');

@@ -205,6 +205,8 @@ describe('claiming', () => {
     expect(await claimAll()).toEqual([]);
     const [again] = await claimAll(NOW.getTime() + 60_000);
     expect(again?.orphaned).toBe(true);
+    expect(again?.losses).toBe(1);
+    expect((await claimAll(NOW.getTime() + 120_000))[0]?.losses).toBe(2);
     expect(again?.lease).not.toBe(first?.lease);
   });
 
