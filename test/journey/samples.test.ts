@@ -197,15 +197,24 @@ describe(`${samples.length} sample webhooks of ${VERSIONS.length} API versions${
 
   it('brings each to the webhook and to Segment exactly once, under the same id as in the warehouse', async () => {
     const warehouse = new Set((await line.warehouseRows()).map((row) => row.event_id));
+    // An update that was on its way when a newer one came has an id of its own: another version is another event.
+    const isUpdate = {
+      hook: (id: string) => line.hook.events.get(id)?.['kind'] === 'order-updated',
+      segment: (id: string) => line.segment.messages.get(id)?.event === 'Order Updated',
+    };
     for (const [destination, tally] of [
       ['hook', line.hook.webhookIds],
       ['segment', line.segment.messageIds],
     ] as const) {
-      const accepted = (await line.obligations({ destination })).filter((o) => o.state === 'accepted');
+      const notAccepted = (await line.obligations({ destination })).filter((o) => o.state !== 'accepted');
+      expect(notAccepted, destination).toEqual([]);
       expect(tally.repeats, destination).toBe(0);
-      expect(tally.names.length, destination).toBe(accepted.length);
       expect(
-        tally.names.filter((id) => !warehouse.has(id)),
+        [...warehouse].filter((id) => !tally.counts.has(id)),
+        destination,
+      ).toEqual([]);
+      expect(
+        tally.names.filter((id) => !warehouse.has(id) && !isUpdate[destination](id)),
         destination,
       ).toEqual([]);
     }
