@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -99,7 +99,7 @@ export class Lab {
 
   child<A extends Api>(name: string): Child<A> {
     const profile = this.profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(this.profileDir, name)}`];
-    const child = Child.start<A>(name, profile);
+    const child = Child.start<A>(name, [...nodeFlags(), ...profile]);
     this.children.push(child);
     return child;
   }
@@ -184,6 +184,11 @@ export class Lab {
       ours: database + children + cpuSecondsOf(process.pid),
     };
   }
+}
+
+/** What the service itself is started with. Every child has it, so that all contenders are run alike. */
+function nodeFlags(): string[] {
+  return JSON.parse(readFileSync(join(process.cwd(), 'scripts/node-flags.json'), 'utf8')) as string[];
 }
 
 /** A service that was ended in the middle leaves its server running, for the next start to adopt: adopt and stop it. */

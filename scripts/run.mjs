@@ -4,14 +4,14 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { ROOT, SetupError, inForeground, pinnedNode, quietly, readOrNull, setUp } from './setup.mjs';
+import { NODE_FLAGS, ROOT, SetupError, inForeground, pinnedNode, quietly, readOrNull, setUp } from './setup.mjs';
 
 const [command, ...args] = process.argv.slice(2);
 
 const COMMANDS = {
   start: async () => {
     await setUp();
-    return inForeground(pinnedNode(), [join(ROOT, 'dist/src/main.js'), ...args]);
+    return inForeground(pinnedNode(), [...NODE_FLAGS, join(ROOT, 'dist/src/main.js'), ...args]);
   },
   build: async () => {
     await setUp();

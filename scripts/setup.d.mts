@@ -6,3 +6,4 @@ export function sourceStamp(root: string): string;
 export interface LockFile {
   packages: Record<string, { version?: string; optional?: boolean; devOptional?: boolean }>;
 }
+export const NODE_FLAGS: readonly string[];

@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { lockFaults } from '../../scripts/check-lock.mjs';
-import { installedAsLocked, newEnough, sourceStamp } from '../../scripts/setup.mjs';
+import { NODE_FLAGS, installedAsLocked, newEnough, sourceStamp } from '../../scripts/setup.mjs';
 
 describe('dependencies', () => {
   const lock = {
@@ -93,4 +93,11 @@ describe('the lock file', () => {
   ])('is refused with %s', (_, manifest, packages, fault) => {
     expect(lockFaults(manifest, { packages })).toEqual([expect.stringContaining(fault)]);
   });
+});
+
+test('the container runs Node with the flags that npm start gives it', () => {
+  const dockerfile = readFileSync(new URL('../../Dockerfile', import.meta.url), 'utf8');
+  const command = JSON.parse(/^CMD (\[.*\])$/m.exec(dockerfile)?.[1] ?? '[]') as string[];
+  expect(NODE_FLAGS.length).toBeGreaterThan(0);
+  expect(command).toEqual(['node', ...NODE_FLAGS, 'dist/src/main.js']);
 });
