@@ -132,7 +132,8 @@ export class ApiTokens {
     const token = configured ?? (await this.readOrGenerate(path));
     await this.database.transaction(async (client) => {
       const nowAt = this.clock.now();
-      await client.query(REVOKE_EARLIER_FIRST, [FIRST, hashOf(token), nowAt]);
+      // A generated token belongs to its data directory; another process's stays as good as this one.
+      if (configured !== null) await client.query(REVOKE_EARLIER_FIRST, [FIRST, hashOf(token), nowAt]);
       await client.query(INSERT_FIRST, [FIRST, hashOf(token), nowAt]);
     });
     return configured === null ? path : null;
