@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
 import type { Clock } from '../../kernel/clock.js';
-import { clientConfig } from '../../kernel/database.js';
+import { clientConfig, readDurability, refuseWeakDurability } from '../../kernel/database.js';
 import type { SecretBox } from '../../kernel/secrets.js';
 import type { InboxEntry } from '../contract.js';
 import { sealSegment, segmentPurpose } from './segment.js';
@@ -106,6 +106,8 @@ export class InboxStream {
     client.on('end', () => lose(new Error('the database closed the connection')));
     try {
       await client.connect();
+      // Here and not only at the start of the service: a commit on a weak database is no reason to answer 200.
+      refuseWeakDurability(await readDurability(client));
       const now = options.clock.now();
       const day = dayOf(now);
       const { rows } = await client.query<{ id: number }>(OPEN_STREAM, [options.writer, now, day, STREAM_LOCK_CLASS]);

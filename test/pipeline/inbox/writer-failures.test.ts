@@ -92,6 +92,18 @@ async function appendMany(inbox: InboxWriter, prefix: string, count: number): Pr
 }
 
 describe('the inbox writer, when the database is in trouble', () => {
+  it('never answers from a database that would lose commits in a power cut: the journal takes over', async () => {
+    const name = db.url.replace(/\?.*$/, '').split('/').pop() ?? '';
+    await db.database.query(`alter database ${name} set synchronous_commit = off`);
+    try {
+      const inbox = await writer();
+      expect(await inbox.append(entryOf(1))).toEqual({ durable: 'journal' });
+      expect(inbox.health().lastError).toContain('synchronous_commit = off');
+    } finally {
+      await db.database.query(`alter database ${name} reset synchronous_commit`);
+    }
+  });
+
   it('goes to the journal when the database refuses, and back as soon as it is there again', async () => {
     const inbox = await writer();
     expect(await inbox.append(entryOf('before'))).toEqual({ durable: 'database' });
