@@ -97,7 +97,7 @@ describe('the inbox writer, when the database is in trouble', () => {
     await db.database.query(`alter database ${name} set synchronous_commit = off`);
     try {
       const inbox = await writer();
-      expect(await inbox.append(entryOf(1))).toEqual({ durable: 'journal' });
+      expect(await inbox.append(entryOf('1'))).toEqual({ durable: 'journal' });
       expect(inbox.health().lastError).toContain('synchronous_commit = off');
     } finally {
       await db.database.query(`alter database ${name} reset synchronous_commit`);
