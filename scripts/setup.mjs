@@ -97,7 +97,8 @@ export function childEnvironment() {
  *
  * Webhook bodies lie outside V8's heap and are counted as if they lay in it, so under load V8 takes its own small heap
  * for one that doubles, and marks it all several times a second. These let it begin at 256 MB (and its young part at
- * full size): a fifth less processor time a webhook, for 11 MB of memory more at the peak (npm run bench -- --only intake).
+ * full size): between an eighth and a fifth less processor
+ * time a webhook (npm run bench -- --only intake, on a busy machine).
  */
 export const NODE_FLAGS = JSON.parse(readFileSync(join(ROOT, 'scripts/node-flags.json'), 'utf8'));
 
