@@ -180,8 +180,9 @@ export class Sender {
       await this.bury(claim, 'ours', webhook ? 'event-not-in-payload' : 'payload-expired', null, 0, 'failed');
       return null;
     }
-    if (claim.losses >= LOSSES_MAX) {
-      const detail = `${claim.losses} processes in a row ended while they held it`;
+    // Not before its time is over: a claim is lost with the database as well, through no fault of the event.
+    if (claim.losses >= LOSSES_MAX && isSpent(claim.queuedAt.getTime(), this.deps.clock.nowMs())) {
+      const detail = `${claim.losses} processes in a row lost it while they held it`;
       await this.bury(claim, 'ours', 'process-ended-repeatedly', detail, 0, 'unconfirmable');
       return null;
     }

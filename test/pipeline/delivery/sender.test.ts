@@ -152,6 +152,31 @@ describe('a payload that cannot be opened', () => {
   });
 });
 
+describe('an event whose claims are lost again and again', () => {
+  const loseClaims = async (times: number): Promise<void> => {
+    for (let time = 0; time < times; time++) {
+      expect(await claimAll()).toHaveLength(1);
+      clock.advance(60_000); // nobody settles, and the lease runs out
+    }
+  };
+
+  it('is delivered all the same while its time is not over: the database may have been away', async () => {
+    await queue(1);
+    await loseClaims(8);
+    await deliver();
+    expect(await states()).toEqual(['accepted']);
+  });
+
+  it('is buried after 72 hours, because it may be what ends the processes', async () => {
+    await queue(1);
+    await loseClaims(5);
+    clock.advance(73 * 3_600_000);
+    await deliver();
+    expect(await states()).toEqual(['unconfirmable (process-ended-repeatedly)']);
+    expect(await deadLetters()).toMatchObject([{ lane: 'ours', reason: 'process-ended-repeatedly' }]);
+  });
+});
+
 describe('an event that no formatter foresaw', () => {
   it('becomes a dead letter of ours, and the events around it go on', async () => {
     const [, odd] = await queue(3);
