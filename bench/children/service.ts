@@ -15,6 +15,8 @@ export interface Target {
   name: string;
   kind: 'webhook' | 'segment';
   port: number;
+  /** A disabled one parks what is routed to it. Default true. */
+  enabled?: boolean;
 }
 
 export type ServiceApi = {
@@ -23,17 +25,19 @@ export type ServiceApi = {
     takes: { databaseUrl: string | null; dataDir: string; intake: boolean; targets: readonly Target[] };
     gives: { port: number };
   };
+  /** Webhooks that the router has not read yet. */
+  unread: { takes: null; gives: number };
   close: { takes: null; gives: void };
 };
 
 const DATABASE = 'plumbline';
 
-function declarationOf({ name, kind, port }: Target) {
+function declarationOf({ name, kind, port, enabled = true }: Target) {
   const address = `http://127.0.0.1:${port}`;
   return destinationSchema.parse(
     kind === 'segment'
-      ? { name, kind, writeKey: 'bench', endpoint: address }
-      : { name, kind, url: `${address}/hook`, secret: `whsec_${Buffer.alloc(24, 7).toString('base64')}` },
+      ? { name, kind, enabled, writeKey: 'bench', endpoint: address }
+      : { name, kind, enabled, url: `${address}/hook`, secret: `whsec_${Buffer.alloc(24, 7).toString('base64')}` },
   );
 }
 
@@ -66,6 +70,9 @@ answer<ServiceApi>({
       ),
     );
     return { port: (app.server.address() as AddressInfo).port };
+  },
+  async unread() {
+    return pipeline ? (await pipeline.reader.backlog(pipeline.database)).entries : 0;
   },
   async close() {
     await pipeline?.stop();

@@ -26,14 +26,31 @@ export async function closeLine({ seeder, service, sink }: Line): Promise<void> 
   await Promise.all([seeder.kill(), service.kill(), sink.kill()]);
 }
 
-/** Router and deliveries over an inbox that was filled before: from the worker's readiness to the last 2xx. */
-async function deliverAll(lab: Lab, line: Line, kind: Target['kind'], events: number): Promise<Sample> {
+/**
+ * Router and deliveries over an inbox that was filled before: from the worker's readiness to the last 2xx.
+ *
+ * @param routedBefore leaves the router out: another process has queued everything, as behind an outage, and this one
+ *   claims, reads the inbox, parses, maps, sends and settles
+ */
+async function deliverAll(
+  lab: Lab,
+  line: Line,
+  kind: Target['kind'],
+  events: number,
+  routedBefore = false,
+): Promise<Sample> {
   const { seeder, service, sink, ports } = line;
   const databaseUrl = await lab.database();
   await seeder.call('fill', { databaseUrl, events, firstId: freshIds(events) });
   await sink.call('reset', { tracing: false });
   const targets: Target[] = [{ name: 'sink', kind, port: ports[0] as number }];
   const dataDir = lab.directory(`worker-${service.pid}`);
+  if (routedBefore) {
+    const parked = targets.map((target) => ({ ...target, enabled: false }));
+    await service.call('open', { databaseUrl, dataDir, intake: false, targets: parked });
+    await until(async () => (await service.call('unread', null)) === 0, DELIVER_WITHIN_MS, 'everything is routed', 50);
+    await service.call('close', null);
+  }
   await service.call('open', { databaseUrl, dataDir, intake: false, targets });
   const { result: seconds, cost } = await lab.cost([service.pid], async () => {
     const startedMs = performance.now();
@@ -54,14 +71,15 @@ export const worker: Scenario = {
     const line = await openLine(lab, 1);
     // About as long as the other measurements last, and enough that a start weighs nothing.
     const events = Math.round(settings.seconds * 8_000);
-    const deliver = (name: string, kind: Target['kind']) => ({
+    const deliver = (name: string, kind: Target['kind'], routedBefore = false) => ({
       name,
-      measure: () => deliverAll(lab, line, kind, events),
+      measure: () => deliverAll(lab, line, kind, events, routedBefore),
     });
     for (const kind of ['segment', 'webhook'] as const) await deliverAll(lab, line, kind, 3_000); // for the compiler
     return {
       contenders: [
         deliver('segment', 'segment'),
+        deliver('segment-queued', 'segment', true),
         deliver('webhook', 'webhook'),
         {
           name: 'json-parse',
