@@ -24,13 +24,14 @@ import { systemIds, systemRandom } from './kernel/random.js';
 import { SecretBox } from './kernel/secrets.js';
 import { ServiceLock } from './kernel/service-lock.js';
 import { Telemetry } from './kernel/telemetry.js';
-import type { DestinationDeclaration, PipelineFile, ShopDeclaration } from './pipeline/config.js';
+import type { PipelineFile } from './pipeline/config.js';
 import { intakeServerFactory } from './pipeline/intake/server-factory.js';
 import { PIPELINE_BUCKETS, PipelineMetrics } from './pipeline/metrics.js';
 import { Pipeline } from './pipeline/pipeline.js';
 import { PipelineQueries } from './pipeline/queries.js';
 import type { Registry } from './pipeline/registry/registry.js';
-import { SandboxProcess, type SandboxWorld } from './sandbox-process.js';
+import { declareSandbox } from './pipeline/registry/sandbox-declaration.js';
+import { SandboxProcess } from './sandbox-process.js';
 
 export const VERSION = '0.1.0';
 
@@ -352,55 +353,4 @@ export class Service {
       ),
     ];
   }
-}
-
-/** The pretended world as a configuration file would declare it. */
-function declareSandbox(
-  world: SandboxWorld,
-  warehouse: { url: string; table: string },
-): { shops: ShopDeclaration[]; destinations: DestinationDeclaration[] } {
-  const names = ['sandbox-ga4', 'sandbox-segment', 'sandbox-warehouse', 'sandbox-webhook'];
-  const common = {
-    enabled: true,
-    purchaseOn: 'paid' as const,
-    money: 'shop' as const,
-    testOrders: false,
-    excludeChannels: [],
-    consentAttribute: null,
-  };
-  return {
-    shops: world.stores.map((store) => ({
-      domain: store.domain,
-      adminUrl: store.adminUrl,
-      accessToken: store.accessToken,
-      subscriptions: 'shop',
-      destinations: names,
-      settings: {},
-    })),
-    destinations: [
-      {
-        ...common,
-        name: 'sandbox-ga4',
-        kind: 'ga4',
-        measurementId: 'G-SANDBOX',
-        apiSecret: 'pretended',
-        endpoint: world.destinations.ga4,
-      },
-      {
-        ...common,
-        name: 'sandbox-segment',
-        kind: 'segment',
-        writeKey: 'pretended',
-        endpoint: world.destinations.segment,
-      },
-      { ...common, name: 'sandbox-warehouse', kind: 'postgres', ...warehouse },
-      {
-        ...common,
-        name: 'sandbox-webhook',
-        kind: 'webhook',
-        url: world.destinations.webhook.url,
-        secret: world.destinations.webhook.secret,
-      },
-    ],
-  };
 }

@@ -16,7 +16,7 @@ const readySchema = z.object({
     webhook: z.object({ url: z.string(), secret: z.string() }),
   }),
 });
-export type SandboxWorld = z.output<typeof readySchema>;
+type SandboxWorld = z.output<typeof readySchema>;
 
 export interface SandboxOptions {
   /** Where the service takes webhooks. */

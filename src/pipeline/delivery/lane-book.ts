@@ -30,10 +30,6 @@ export class LaneBook {
     return lane;
   }
 
-  all(): Lane[] {
-    return [...this.lanes.values()];
-  }
-
   /** Something has been queued for these lanes. */
   nudge(keys: Iterable<LaneKey>): void {
     const nowMs = this.clock.nowMs();

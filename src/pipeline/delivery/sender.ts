@@ -20,7 +20,7 @@ import { SegmentUnreadable } from '../inbox/inbox-reader.js';
 import { purchasePointer } from '../ledger/ledger.js';
 import type { Settlement } from '../ledger/settlement.js';
 import type { WebhookReader } from '../webhook-reader.js';
-import type { DeadLetters } from './dead-letters.js';
+import type { BurialLane, DeadLetters } from './dead-letters.js';
 import type { Lane } from './lane.js';
 import { release, rememberLane, restoreAgeOrder, type Claim } from './queue.js';
 import { isSpent, retryDelayMs } from './retry.js';
@@ -182,7 +182,7 @@ export class Sender {
     }
     // Not before its time is over: a claim is lost with the database as well, through no fault of the event.
     if (claim.losses >= LOSSES_MAX && isSpent(claim.queuedAt.getTime(), this.deps.clock.nowMs())) {
-      const detail = `${claim.losses} processes in a row lost it while they held it`;
+      const detail = `its claim was lost ${claim.losses} times in a row`;
       await this.bury(claim, 'ours', 'process-ended-repeatedly', detail, 0, 'unconfirmable');
       return null;
     }
@@ -433,7 +433,7 @@ export class Sender {
 
   private async bury(
     claim: Claim,
-    lane: 'ours' | 'theirs',
+    lane: BurialLane,
     reason: string,
     detail: string | null,
     durationMs: number,
