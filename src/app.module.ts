@@ -26,6 +26,7 @@ import { ServiceLock } from './kernel/service-lock.js';
 import { Telemetry } from './kernel/telemetry.js';
 import type { PipelineFile } from './pipeline/config.js';
 import { intakeServerFactory } from './pipeline/intake/server-factory.js';
+import { Monitoring } from './monitoring/monitoring.js';
 import { PIPELINE_BUCKETS, PipelineMetrics } from './pipeline/metrics.js';
 import { Pipeline } from './pipeline/pipeline.js';
 import { PipelineQueries } from './pipeline/queries.js';
@@ -70,6 +71,7 @@ export class Service {
   private lock: ServiceLock | null = null;
   private embedded: EmbeddedPostgres | null = null;
   private pipeline: Pipeline | null = null;
+  private monitoring: Monitoring | null = null;
   private app: NestFastifyApplication | null = null;
   private sandbox: SandboxProcess | null = null;
   private clockLoop: Loop | null = null;
@@ -126,6 +128,7 @@ export class Service {
     };
     await quietly('sandbox', this.sandbox?.stop());
     await quietly('clock', this.clockLoop?.stop());
+    await quietly('monitoring', this.monitoring?.stop());
     await quietly('pipeline', this.pipeline?.stop());
     await quietly('server', this.app?.close());
     await quietly('metrics', this.telemetry.stop());
@@ -156,14 +159,24 @@ export class Service {
     this.pipeline = pipeline;
     const tokens = new ApiTokens(pipeline.database, this.clock, systemIds);
     const queries = new PipelineQueries(pipeline.database, this.secrets, this.clock);
+    const monitoring = new Monitoring({
+      databaseUrl,
+      database: pipeline.database,
+      processName: `${process.pid}`,
+      watch: config.roles.has('watch'),
+      clock: this.clock,
+      log,
+      pipeline: pipeline.ports(queries),
+    });
+    this.monitoring = monitoring;
     this.metrics.observe(
       () => queries.gauges(),
-      () => pipeline.loops(),
+      () => [...pipeline.loops(), ...monitoring.health()],
     );
     const metricsUrl = await this.telemetry.start();
-    await this.listen(pipeline, tokens, queries);
+    await this.listen(pipeline, monitoring, tokens, queries);
     this.addresses = { ...this.addresses, metricsUrl };
-    const rest = this.openRest(pipeline, tokens, databaseUrl);
+    const rest = this.openRest(pipeline, monitoring, tokens, databaseUrl);
     if (config.databaseUrl === null) return rest;
     // An external database may be away for long. Intake works meanwhile; the rest follows when it is back.
     const waited = new Promise<'later'>((resolve) => setTimeout(() => resolve('later'), 3 * OPEN_RETRY_MS).unref());
@@ -192,7 +205,12 @@ export class Service {
     return this.config.sandbox === 'off' ? real : [...real, { secret: this.sandboxSecret, world: 'sandbox' }];
   }
 
-  private async listen(pipeline: Pipeline, tokens: ApiTokens, queries: PipelineQueries): Promise<void> {
+  private async listen(
+    pipeline: Pipeline,
+    monitoring: Monitoring,
+    tokens: ApiTokens,
+    queries: PipelineQueries,
+  ): Promise<void> {
     const { config } = this;
     const adapter = new FastifyAdapter({
       ...(config.roles.has('intake') ? { serverFactory: intakeServerFactory(pipeline.intake) } : {}),
@@ -208,7 +226,8 @@ export class Service {
       registry: pipeline.registry.desk,
       pipeline: queries,
       replay: pipeline.deadLetters,
-      health: this.healthSources(pipeline),
+      signals: monitoring.signals,
+      health: this.healthSources(pipeline, monitoring),
       ready: () => this.readiness(pipeline),
       start: () => ({
         metricsUrl: this.addresses.metricsUrl,
@@ -227,7 +246,12 @@ export class Service {
   }
 
   /** Everything but intake. Retried until the database answers; what only a person can mend ends the process. */
-  private async openRest(pipeline: Pipeline, tokens: ApiTokens, databaseUrl: string): Promise<void> {
+  private async openRest(
+    pipeline: Pipeline,
+    monitoring: Monitoring,
+    tokens: ApiTokens,
+    databaseUrl: string,
+  ): Promise<void> {
     for (;;) {
       try {
         await migrate(databaseUrl, this.log);
@@ -235,6 +259,7 @@ export class Service {
         refuseWeakDurability(this.durability);
         await followDatabaseClock(pipeline.database, this.clock);
         await pipeline.openRest((registry) => this.declare(registry));
+        monitoring.start();
         const adminTokenPath = await tokens.ensureFirst(this.config.adminToken, this.config.dataDir);
         this.addresses = { ...this.addresses, adminTokenPath };
         break;
@@ -312,7 +337,8 @@ export class Service {
     return { ready: false, reason: 'the database does not answer' };
   }
 
-  private healthSources(pipeline: Pipeline): HealthSource[] {
+  private healthSources(pipeline: Pipeline, monitoring: Monitoring): HealthSource[] {
+    const loops = () => [...pipeline.loops(), ...monitoring.health()];
     const report = (
       name: string,
       read: () => Omit<HealthReport, 'name'> | Promise<Omit<HealthReport, 'name'>>,
@@ -345,9 +371,9 @@ export class Service {
         const waiting = files > 0 ? `${files} files, ${bytes} bytes to be drained` : null;
         return { state: 'ok', ageMs: 0, detail: waiting };
       }),
-      ...pipeline.loopNames().map((name) =>
+      ...loops().map(({ name }) =>
         report(name, () => {
-          const loop = pipeline.loops().find((candidate) => candidate.name === name);
+          const loop = loops().find((candidate) => candidate.name === name);
           return loop ? judgeLoop(loop) : { state: 'unknown', ageMs: null, detail: 'not running here' };
         }),
       ),

@@ -148,6 +148,9 @@ const SHOP: Shop = {
   accessToken: null,
   settings: {},
   destinationIds: [1],
+  subscriptions: 'shop',
+  connectedAt: new Date(0),
+  uninstalledAt: null,
 };
 
 const DESTINATION: Destination = {

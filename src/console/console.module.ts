@@ -14,6 +14,7 @@ import { OrdersController } from './orders.http.js';
 import { ProblemFilter } from './problem.filter.js';
 import { addSecurityHeaders } from './security-headers.js';
 import { ShopsController } from './shops.http.js';
+import { SignalsController } from './signals.http.js';
 import { StartPageController } from './start-page.http.js';
 import { TokensController } from './tokens.http.js';
 import { WebhooksController } from './webhooks.http.js';
@@ -29,6 +30,7 @@ export const API_CONTROLLERS: readonly Type[] = [
   OrdersController,
   DeadLettersController,
   WebhooksController,
+  SignalsController,
   TokensController,
   OpenApiController,
 ];

@@ -66,6 +66,12 @@ export interface Shop {
   accessToken: string | null;
   settings: ShopSettings;
   destinationIds: readonly number[];
+  /** `shop`: made through the Admin API, Shopify may remove them. `app`: from the app's TOML, and not to be listed. */
+  subscriptions: 'shop' | 'app';
+  /** When it was connected here. */
+  connectedAt: Date;
+  /** `null` = installed. */
+  uninstalledAt: Date | null;
 }
 
 export interface ShopSettings {
@@ -553,4 +559,241 @@ export interface ReplayReport {
 /** Sends dead letters on their way again. */
 export interface DeadLetterReplay {
   replay(request: ReplayRequest): Promise<ReplayReport>;
+}
+
+// --- what monitoring asks, and what it has written down ----------------------------------------------------------
+
+/** The registry as later areas read it: one snapshot in memory, never older than a second. */
+export interface RegistryReader {
+  shops(): readonly Shop[];
+  shopById(id: string): Shop | undefined;
+  destinationById(id: number): Destination | undefined;
+}
+
+/** What asking Shopify's Admin API came to. */
+export type AdminAnswer =
+  /** `extensions` holds `cost`, and `search` where a search was understood otherwise than meant. */
+  | { outcome: 'data'; data: Record<string, unknown>; extensions: unknown }
+  /** Out of points: ask again after this long. */
+  | { outcome: 'throttled'; retryAfterMs: number }
+  /** The token is refused, or the app lacks the scope: the merchant acts. */
+  | { outcome: 'denied'; detail: string }
+  /** 402, 5xx, no connection: later. */
+  | { outcome: 'unavailable'; detail: string }
+  /** The query is wrong: we act. */
+  | { outcome: 'refused'; detail: string };
+
+export interface ShopifyAdmin {
+  /** One query or mutation. Never throws for what the world does; has its own deadline. */
+  query(shop: Shop, query: string, variables: Record<string, unknown>, signal?: AbortSignal): Promise<AdminAnswer>;
+}
+
+/** Kinds that Shopify's own records prove: an order was sold, cancelled, refunded. */
+export type ListedKind = 'purchase' | 'order-cancelled' | 'refund';
+
+/** A business fact that Shopify lists, which each of the shop's destinations is owed unless it is left out. */
+export interface ListedFact {
+  shopId: string;
+  /** The order's id; a refund's own for `refund`. */
+  subjectId: string;
+  orderId: string;
+  kind: ListedKind;
+  /** UTC date of the subject's created_at (`YYYY-MM-DD`): the ledger's partition. */
+  ledgerDay: string;
+}
+
+export interface ObligationKey {
+  shopId: string;
+  subjectId: string;
+  kind: Kind;
+  destinationId: number;
+  ledgerDay: string;
+}
+
+/** Where one obligation stands, as a comparison needs it. */
+export interface Standing extends ObligationKey {
+  orderId: string;
+  state: State;
+  reason: string | null;
+  version: string;
+  attempts: number;
+  occurredAt: Date;
+  /** Since when it has been due, as Shopify says; `null` = not due yet. */
+  dueAt: Date | null;
+  loggedAt: Date;
+  queuedAt: Date | null;
+  acceptedAt: Date | null;
+  confirmedAt: Date | null;
+  updatedAt: Date;
+  /** Whether a delivery waits. `queued` without one means that the delivery's row is gone. */
+  inQueue: boolean;
+}
+
+/** A fact at one of the destinations that are owed it, when the ledger has no row for it (`standing: null`) or one not at rest. */
+export interface Exception {
+  fact: ListedFact;
+  destinationId: number;
+  standing: Standing | null;
+}
+
+export interface StandingCount {
+  shopId: string;
+  destinationId: number;
+  kind: Kind;
+  /** `null` = the ledger has no row. */
+  state: State | null;
+  count: number;
+}
+
+/** A webhook that told of a subject and came to no obligation. */
+export interface Trace {
+  shopId: string;
+  subjectId: string;
+  /** `webhook` = stored and routed; `held` and `dead-letter` say where it waits. */
+  place: 'webhook' | 'held' | 'dead-letter';
+  reason: string | null;
+  at: Date;
+}
+
+/** An hour of a shop, by when orders were sold. `hourAt` is its beginning (UTC). */
+export interface ShopHour {
+  shopId: string;
+  hourAt: Date;
+}
+
+/** Purchases of one hour at one destination, counted from the ledger. Each order counts once in each column. */
+export interface HourCount extends ShopHour {
+  destinationId: number;
+  logged: number;
+  /** Routed and due: everything but `expected`. */
+  processed: number;
+  accepted: number;
+  confirmed: number;
+  ignored: number;
+  /** Buried: `failed` and `unconfirmable`. */
+  failed: number;
+  missing: number;
+  /** Accepted, or still waiting, more than `lateAfterMs` after it became due. */
+  late: number;
+}
+
+export interface SeenHour extends ShopHour {
+  /** Orders of which the first webhook came in that hour (by arrival, not by sale). */
+  orders: number;
+  lastAt: Date;
+}
+
+/** The ledger as monitoring reads it. Every statement is short and touches the partitions it names. */
+export interface LedgerReader {
+  /**
+   * Compares what Shopify lists with the ledger, set by set: 417,000 facts cost less than half a second of the database.
+   *
+   * @param owed for each shop, the destinations that are owed each kind
+   * @returns counts of all, and each one that is absent, `expected`, `queued`, `failed`, `missing` or `unconfirmable`
+   */
+  compare(
+    facts: readonly ListedFact[],
+    owed: readonly { shopId: string; destinationId: number; kind: ListedKind }[],
+  ): Promise<{ counts: StandingCount[]; exceptions: Exception[] }>;
+  /** Every standing of these facts. At most 1,000 a call. */
+  standings(facts: readonly ListedFact[]): Promise<Standing[]>;
+  /** Accepted or confirmed obligations that were accepted in `[fromAt, toAt)` at one destination, by acceptance. At most `limit`. */
+  acceptedBetween(
+    destinationId: number,
+    fromAt: Date,
+    toAt: Date,
+    options: { shopId?: string; states: readonly State[]; kinds: readonly Kind[]; limit: number; after?: string },
+  ): Promise<{ items: Standing[]; next: string | null }>;
+  /** What is known of subjects beside the ledger. */
+  traces(facts: readonly ListedFact[]): Promise<Trace[]>;
+  /** Hours of which a ledger row has changed in `[sinceAt, untilAt)`. */
+  touchedHours(sinceAt: Date, untilAt: Date): Promise<ShopHour[]>;
+  hourCounts(hours: readonly ShopHour[], options: { lateAfterMs: number; nowAt: Date }): Promise<HourCount[]>;
+  ordersSeen(fromAt: Date, toAt: Date): Promise<SeenHour[]>;
+  /** Webhooks of one topic since; for `app/uninstalled`. `null` = none. */
+  lastWebhookAt(shopId: string, topic: string): Promise<Date | null>;
+}
+
+/** What monitoring's judgement changes in the ledger. Each is one statement with its facts (invariants 4 and 11). */
+export interface LedgerVerdicts {
+  /** Read back at the destination: `accepted` or `missing` → `confirmed`. @returns how many changed */
+  confirm(items: readonly (ObligationKey & { detail: string })[]): Promise<number>;
+  /** Did not arrive: `accepted`, `confirmed`, or `queued` without a delivery → `missing`. @returns how many changed */
+  markMissing(items: readonly (ObligationKey & { reason: string; detail: string | null })[]): Promise<number>;
+}
+
+/** What Shopify has of an order now, in the shape of webhooks. */
+export interface FetchedOrder {
+  orderId: string;
+  /** `orders/paid` where it is paid or free, else `orders/create`; then `orders/cancelled`, `refunds/create`. */
+  webhooks: readonly { topic: string; subjectId: string; body: Buffer }[];
+}
+
+export type FetchedOrders =
+  /** Orders that Shopify does not have (any more) are absent. */
+  | { outcome: 'fetched'; orders: readonly FetchedOrder[] }
+  | { outcome: 'later'; detail: string; retryAfterMs: number | null };
+
+export interface Requeue {
+  /** @param orderIds at most 50 a call */
+  fetchOrders(shop: Shop, orderIds: readonly string[], signal?: AbortSignal): Promise<FetchedOrders>;
+  /**
+   * Puts webhooks into the inbox as reconciliation's; resolves when they are durable. An obligation that failed or is
+   * missing starts again under the same event id; what has arrived stays arrived.
+   *
+   * @param items `key` names the attempt: the same key twice has one effect. `destinationId`: only that one is meant
+   */
+  requeue(
+    shop: Shop,
+    items: readonly { topic: string; body: Buffer; key: string; destinationId?: number }[],
+  ): Promise<void>;
+}
+
+/** How a destination can say what it has received. */
+export interface ReadBackAbility {
+  /** `ids`: which; `counts`: how many; `none`: nobody can tell, so it is unconfirmable. */
+  means: 'ids' | 'counts' | 'none';
+  kinds: ReadonlySet<Kind>;
+  /** How long after acceptance an absence is final; before that it is provisional. */
+  settlingMs: number;
+  /** Why it cannot, for people; `null` where it can. */
+  why: string | null;
+}
+
+export type ReadBackPresent =
+  | { outcome: 'read'; present: ReadonlySet<string> }
+  /** Not now: quota, no connection, a refused credential. */
+  | { outcome: 'later'; detail: string; retryAfterMs: number | null };
+
+export type ReadBackCount =
+  { outcome: 'read'; received: number } | { outcome: 'later'; detail: string; retryAfterMs: number | null };
+
+/** Reading back from destinations. */
+export interface ReadBack {
+  ability(destination: Destination): ReadBackAbility;
+  /** Of these, the subjects whose event the destination has. `subjectId`s. At most 1,000 a call. */
+  present(
+    destination: Destination,
+    shop: Shop,
+    kind: Kind,
+    items: readonly { subjectId: string; orderId: string; version: string; occurredAt: Date; acceptedAt: Date }[],
+    signal?: AbortSignal,
+  ): Promise<ReadBackPresent>;
+  /** How many events of a kind the destination took in `[fromAt, toAt)` by its own clock, of all shops. */
+  count(destination: Destination, kind: Kind, fromAt: Date, toAt: Date, signal?: AbortSignal): Promise<ReadBackCount>;
+}
+
+/** Our own answers to Shopify, per shop and topic: how near a subscription is to its removal. */
+export interface IntakeTally {
+  shopDomain: string;
+  topic: string;
+  /** Answers other than 2xx, and requests that got none in time, since the last 2xx. */
+  failuresInRow: number;
+  lastFailureAt: Date;
+  lastStatus: number;
+}
+
+export interface IntakeTallies {
+  /** Those with a failure since their last 2xx, over all intake processes. */
+  failing(): Promise<IntakeTally[]>;
 }

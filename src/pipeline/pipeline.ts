@@ -10,7 +10,20 @@ import { Loop, type LoopHealth } from '../kernel/loop.js';
 import { ensurePartitions } from '../kernel/partitions.js';
 import type { Ids, Random } from '../kernel/random.js';
 import type { SecretBox } from '../kernel/secrets.js';
-import type { AdapterOf, DestinationAdapter, DestinationKind, World } from './contract.js';
+import type {
+  AdapterOf,
+  DestinationAdapter,
+  DestinationKind,
+  IntakeTallies,
+  LedgerReader,
+  LedgerVerdicts,
+  PipelineReader,
+  ReadBack,
+  RegistryReader,
+  Requeue,
+  ShopifyAdmin,
+  World,
+} from './contract.js';
 import { DeadLetters } from './delivery/dead-letters.js';
 import { Sender } from './delivery/sender.js';
 import { SettleQueue } from './delivery/settle-queue.js';
@@ -259,9 +272,39 @@ export class Pipeline {
     for (const loop of this.workerLoops) loop.start();
   }
 
-  /** The loops this process runs. */
-  loopNames(): string[] {
-    return this.loops().map((loop) => loop.name);
+  /** What monitoring is given. */
+  ports(reader: PipelineReader): {
+    registry: RegistryReader;
+    reader: PipelineReader;
+    ledger: LedgerReader;
+    verdicts: LedgerVerdicts;
+    requeue: Requeue;
+    readBack: ReadBack;
+    admin: ShopifyAdmin;
+    tallies: IntakeTallies;
+  } {
+    const later = (): never => {
+      throw new Error('not built yet');
+    };
+    return {
+      registry: this.registry,
+      reader,
+      admin: this.adminApi,
+      ledger: {
+        compare: later,
+        standings: later,
+        acceptedBetween: later,
+        traces: later,
+        touchedHours: later,
+        hourCounts: later,
+        ordersSeen: later,
+        lastWebhookAt: later,
+      },
+      verdicts: { confirm: later, markMissing: later },
+      requeue: { fetchOrders: later, requeue: later },
+      readBack: { ability: later, present: later, count: later },
+      tallies: { failing: later },
+    };
   }
 
   /** Those of other roles are left out: a loop that was never meant to run is not one that died. */

@@ -14,6 +14,7 @@ import { SecretBox } from '../../src/kernel/secrets.js';
 import { API_BODY_BYTES_MAX, consoleModule } from '../../src/console/console.module.js';
 import type { StartFacts } from '../../src/console/deps.js';
 import type { DestinationKind, ReplayReport, ReplayRequest } from '../../src/pipeline/contract.js';
+import { SignalBook } from '../../src/monitoring/signals/signal-book.js';
 import { PipelineQueries } from '../../src/pipeline/queries.js';
 import { Registry, REGISTRY_ENTITIES } from '../../src/pipeline/registry/registry.js';
 import { testDatabase, type TestDatabase } from '../support/test-database.js';
@@ -34,6 +35,7 @@ export class ConsoleApp {
   readonly tokens: ApiTokens;
   readonly registry: Registry;
   readonly queries: PipelineQueries;
+  readonly signals: SignalBook;
   readonly byRole = new Map<TokenRole, string>();
   /** Everything that was logged. */
   log = '';
@@ -63,6 +65,12 @@ export class ConsoleApp {
       adapters: new Map(SECRET_KEYS.map(([kind, secretKeys]) => [kind, { secretKeys, checkSettings: () => [] }])),
     });
     this.queries = new PipelineQueries(db.database, this.secrets, this.clock);
+    this.signals = new SignalBook({
+      database: db.database,
+      clock: this.clock,
+      log: this.logger(),
+      names: this.registry,
+    });
   }
 
   app!: NestFastifyApplication;
@@ -97,6 +105,7 @@ export class ConsoleApp {
           return Promise.resolve(self.replayReport);
         },
       },
+      signals: self.signals,
       health: [{ name: 'all', read: () => self.health[0] as HealthReport }],
       ready: () => ({ ready: self.ready, reason: self.ready ? null : 'starting' }),
       start: () => self.start,

@@ -19,6 +19,9 @@ const shop: Shop = {
   accessToken: 't',
   settings: {},
   destinationIds: [],
+  subscriptions: 'shop',
+  connectedAt: new Date(0),
+  uninstalledAt: null,
 };
 
 /** An Admin API that answers what it is told to, when it is told to, and counts. */

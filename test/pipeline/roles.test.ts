@@ -34,7 +34,12 @@ it.each([
   });
   try {
     await pipeline.openRest((registry) => registry.applyDeclared({ shops: [], destinations: [] }, 'real'));
-    expect(pipeline.loopNames().sort()).toEqual(loops);
+    expect(
+      pipeline
+        .loops()
+        .map((loop) => loop.name)
+        .sort(),
+    ).toEqual(loops);
     expect(pipeline.loops().filter((loop) => judgeLoop(loop).state === 'dead')).toEqual([]);
   } finally {
     await pipeline.stop();

@@ -10,8 +10,10 @@ import { shopShape } from '../shops.http.js';
 import { newTokenShape, tokenShape } from '../tokens.http.js';
 import { heldShape } from '../webhooks.http.js';
 import { ApiClient, type Environment, type Query } from './api-client.js';
+import type { Cli } from './cli.js';
 import { CliFailure, EXIT } from './exit.js';
 import { orderText } from './order-text.js';
+import { addSignals } from './signal-commands.js';
 import { table, when, WIDTH_MIN } from './table.js';
 
 /** What the command line needs of the process it runs in. */
@@ -43,8 +45,6 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
   }
 }
 
-type Show<Answer> = (answer: Answer) => string;
-
 function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   const api = new ApiClient(terminal.env, terminal.cwd);
   const width = Math.max(WIDTH_MIN, terminal.width);
@@ -64,17 +64,11 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
     );
 
   /** A command with `--json`; commander copies the settings of output and exit from its parent. */
-  const command = (parent: Command, usage: string, description: string): Command =>
+  const command: Cli['command'] = (parent, usage, description) =>
     parent.command(usage).description(description).option('--json', 'print the answer of the API as JSON');
-  const print = <Answer>(answer: Answer, options: { json?: boolean }, show: Show<Answer>): void =>
+  const print: Cli['print'] = (answer, options, show) =>
     terminal.out(`${options.json ? JSON.stringify(answer, null, 2) : show(answer)}\n`);
-  const list = <Item>(
-    answer: { items: Item[]; nextCursor: string | null },
-    options: { json?: boolean },
-    headers: string[],
-    rowOf: (item: Item) => (string | number | null)[],
-    nothing: string,
-  ): void =>
+  const list: Cli['list'] = (answer, options, headers, rowOf, nothing) =>
     print(answer, options, ({ items, nextCursor }) =>
       items.length === 0
         ? nothing
@@ -86,6 +80,8 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   addOrders();
   addDeadLetters();
   addOperations();
+  const cli: Cli = { program, api, width, command, print, list, outcome };
+  addSignals(cli);
   return program;
 
   function addShops(): void {

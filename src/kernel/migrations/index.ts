@@ -1,11 +1,14 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { CREATE_MONITORING } from './monitoring.js';
 import { CREATE_PIPELINE } from './schema.js';
 
-export class CreatePipeline1764000000000 implements MigrationInterface {
-  readonly name = 'CreatePipeline1764000000000';
+/** A migration that is one string of SQL. */
+abstract class SqlMigration implements MigrationInterface {
+  abstract readonly name: string;
+  protected abstract readonly sql: string;
 
   async up(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query(CREATE_PIPELINE);
+    await queryRunner.query(this.sql);
   }
 
   down(): Promise<void> {
@@ -13,5 +16,15 @@ export class CreatePipeline1764000000000 implements MigrationInterface {
   }
 }
 
+export class CreatePipeline1764000000000 extends SqlMigration {
+  readonly name = 'CreatePipeline1764000000000';
+  protected readonly sql = CREATE_PIPELINE;
+}
+
+export class CreateMonitoring1764100000000 extends SqlMigration {
+  readonly name = 'CreateMonitoring1764100000000';
+  protected readonly sql = CREATE_MONITORING;
+}
+
 /** In order. Each must be safe while the previous release still runs. */
-export const MIGRATIONS = [CreatePipeline1764000000000];
+export const MIGRATIONS = [CreatePipeline1764000000000, CreateMonitoring1764100000000];

@@ -5,7 +5,7 @@ import type { Logger } from '../../kernel/log.js';
 import { Loop } from '../../kernel/loop.js';
 import type { Ids } from '../../kernel/random.js';
 import type { SecretBox } from '../../kernel/secrets.js';
-import type { Destination, RegistryDesk, Shop, World } from '../contract.js';
+import type { Destination, RegistryDesk, RegistryReader, Shop, World } from '../contract.js';
 import { applyDeclared, type Declared } from './declared.js';
 import { Desk } from './desk.js';
 import { DestinationEntity } from './destination.entity.js';
@@ -36,7 +36,7 @@ export interface RegistryDeps {
  * Shops and destinations, kept in memory for the hot path. What is in memory is one snapshot of the database; it is
  * replaced whole when the version moved, within a second for another process's change and at once for our own.
  */
-export class Registry {
+export class Registry implements RegistryReader {
   readonly desk: RegistryDesk;
   private readonly writer: WriterDeps;
   private readonly stored: StoredSettings;
@@ -52,6 +52,10 @@ export class Registry {
 
   get current(): RegistrySnapshot {
     return this.snapshot;
+  }
+
+  shops(): readonly Shop[] {
+    return this.snapshot.allShops;
   }
 
   shopByDomain(world: World, domain: string): Shop | undefined {
@@ -134,6 +138,9 @@ export class Registry {
       accessToken: this.stored.openToken(row.domain, row.accessToken),
       settings: Object.freeze(row.settings),
       destinationIds: links.map(({ destinationId }) => destinationId),
+      subscriptions: row.subscriptions,
+      connectedAt: row.createdAt,
+      uninstalledAt: row.uninstalledAt,
     });
   }
 

@@ -1,17 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
-import type { Shop, World } from '../contract.js';
-
-/** What asking the Admin API came to. */
-export type AdminAnswer =
-  | { outcome: 'data'; data: Record<string, unknown> }
-  /** Out of points: ask again after this long. */
-  | { outcome: 'throttled'; retryAfterMs: number }
-  /** The token is refused, or the app lacks the scope: the merchant acts. */
-  | { outcome: 'denied'; detail: string }
-  /** 402, 5xx, no connection: later. */
-  | { outcome: 'unavailable'; detail: string }
-  /** The query is wrong: we act. */
-  | { outcome: 'refused'; detail: string };
+import type { AdminAnswer, Shop, ShopifyAdmin, World } from '../contract.js';
 
 /** POSTs JSON with a deadline. Rejects when there is no answer. `world` decides which addresses may be reached. */
 export type PostJson = (
@@ -35,7 +23,7 @@ interface CostStatus {
  * fast it comes back. A throttled query answers 200 with `errors[0].extensions.code = THROTTLED`, or 429.
  * Source: shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits (read 2026-11)
  */
-export class AdminApi {
+export class AdminApi implements ShopifyAdmin {
   private readonly pausedUntilMs = new Map<string, number>();
 
   constructor(private readonly deps: { post: PostJson; clock: Clock; apiVersion: string }) {}
@@ -96,7 +84,7 @@ export function judgeAnswer(status: number, body: string): AdminAnswer {
     return { outcome: 'refused', detail: message };
   }
   return answer.data
-    ? { outcome: 'data', data: answer.data }
+    ? { outcome: 'data', data: answer.data, extensions: answer.extensions }
     : { outcome: 'unavailable', detail: 'an answer without data' };
 }
 

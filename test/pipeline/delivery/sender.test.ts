@@ -39,6 +39,9 @@ const SHOP: Shop = {
   accessToken: null,
   settings: {},
   destinationIds: [1],
+  subscriptions: 'shop',
+  connectedAt: new Date(0),
+  uninstalledAt: null,
 };
 
 /** Orders by their entry in the inbox; an Error is what reading that one throws. */
