@@ -1,5 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { CREATE_MONITORING } from './monitoring.js';
+import { CREATE_RECONCILIATION } from './reconciliation.js';
 import { CREATE_PIPELINE } from './schema.js';
 
 /** A migration that is one string of SQL. */
@@ -26,5 +27,10 @@ export class CreateMonitoring1764100000000 extends SqlMigration {
   protected readonly sql = CREATE_MONITORING;
 }
 
+export class CreateReconciliation1764300000000 extends SqlMigration {
+  readonly name = 'CreateReconciliation1764300000000';
+  protected readonly sql = CREATE_RECONCILIATION;
+}
+
 /** In order. Each must be safe while the previous release still runs. */
-export const MIGRATIONS = [CreatePipeline1764000000000, CreateMonitoring1764100000000];
+export const MIGRATIONS = [CreatePipeline1764000000000, CreateMonitoring1764100000000, CreateReconciliation1764300000000];

@@ -1,0 +1,243 @@
+import type { Clock } from '../../kernel/clock.js';
+import type { Database, Queryable } from '../../kernel/database.js';
+import { KIND_CODES, kindOf, type ListedKind } from '../../pipeline/contract.js';
+import type { Stage } from './compare.js';
+
+export const GAP_STATES = ['open', 'requeued', 'recovered', 'dead', 'excluded'] as const;
+export type GapState = (typeof GAP_STATES)[number];
+
+/** An obligation that did not reach a stage. */
+export interface Gap {
+  id: string;
+  shopId: string;
+  subjectId: string;
+  kind: ListedKind;
+  destinationId: number;
+  orderId: string;
+  ledgerDay: string;
+  soldAt: Date;
+  stage: Stage;
+  cause: string;
+  state: GapState;
+  /** Why it is dead or excluded, or how it was recovered. */
+  reason: string | null;
+  foundAt: Date;
+  requeues: number;
+  requeuedAt: Date | null;
+  nextLookAt: Date;
+  closedAt: Date | null;
+}
+
+export type FoundGap = Pick<
+  Gap,
+  'shopId' | 'subjectId' | 'kind' | 'destinationId' | 'orderId' | 'ledgerDay' | 'soldAt' | 'stage' | 'cause'
+> & {
+  /** `dead`: nothing that we could do; it is written down and closed at once. */
+  then: 'requeue' | 'dead';
+};
+
+/** Gaps of one run, counted alike. */
+export interface GapCount {
+  stage: Stage;
+  cause: string;
+  destinationId: number;
+  state: GapState;
+  reason: string | null;
+  count: number;
+  /** Up to five orders. */
+  sample: readonly string[];
+}
+
+/** Unrecovered obligations of one shop at one destination. */
+export interface OpenGaps {
+  shopId: string;
+  destinationId: number;
+  orders: number;
+  oldestSoldAt: Date;
+  oldestFoundAt: Date;
+  stages: Readonly<Record<string, number>>;
+  sample: readonly string[];
+}
+
+const COLUMNS = `
+  g.id::text as id, g.shop_id::text as "shopId", g.subject_id as "subjectId", g.kind, g.destination_id as "destinationId",
+  g.order_id as "orderId", g.ledger_day::text as "ledgerDay", g.sold_at as "soldAt", g.stage, g.cause, g.state, g.reason,
+  g.found_at as "foundAt", g.requeues, g.requeued_at as "requeuedAt", g.next_look_at as "nextLookAt",
+  g.closed_at as "closedAt"`;
+
+type GapRow = Omit<Gap, 'kind'> & { kind: number } & Record<string, unknown>;
+
+/**
+ * One open gap an obligation: found again, it is the same one. A dead one that is found again is not news either: the
+ * newest closed gap of the obligation stands for it while its cause is the same.
+ *
+ * Index: gap_open for the conflict. Locks: the rows inserted.
+ */
+const FIND = `
+with input as (
+  select * from unnest($2::text[], $3::smallint[], $4::integer[], $5::text[], $6::date[], $7::timestamptz[], $8::text[],
+                       $9::text[], $10::boolean[])
+    as i (subject_id, kind, destination_id, order_id, ledger_day, sold_at, stage, cause, dead)
+),
+known as (
+  select distinct on (g.subject_id, g.kind, g.destination_id) g.subject_id, g.kind, g.destination_id, g.id, g.state, g.cause
+    from monitoring.gap g join input i using (subject_id, kind, destination_id)
+   where g.shop_id = $1 and (g.closed_at is null or (g.state = 'dead' and i.dead and g.cause = i.cause))
+   order by g.subject_id, g.kind, g.destination_id, g.id desc
+),
+added as (
+  insert into monitoring.gap
+    (shop_id, subject_id, kind, destination_id, order_id, ledger_day, sold_at, stage, cause, state, reason, found_at,
+     next_look_at, closed_at)
+  select $1, subject_id, kind, destination_id, order_id, ledger_day, sold_at, stage, cause,
+         case when dead then 'dead' else 'open' end, case when dead then cause end, $11, $11, case when dead then $11 end
+    from input i
+   where not exists (select from known k where k.subject_id = i.subject_id and k.kind = i.kind
+                        and k.destination_id = i.destination_id)
+  on conflict (shop_id, subject_id, kind, destination_id) where closed_at is null do nothing
+  returning id
+)
+select id::text as id, true as "isNew" from added
+union all
+select id::text, false from known`;
+
+const LINK = `
+insert into monitoring.reconciliation_gap (shop_id, reconciliation_id, gap_id)
+select $1, $2, id from unnest($3::bigint[]) as id on conflict do nothing`;
+
+/** Index: gap_next_look. The longest waiting first; those found first go first. */
+const DUE = `
+select ${COLUMNS} from monitoring.gap g where g.closed_at is null and g.next_look_at <= $1
+ order by g.next_look_at, g.id limit $2`;
+
+const UNDER_WAY = `
+select shop_id::text as "shopId", count(*)::integer as count from monitoring.gap
+ where closed_at is null and state = 'requeued' group by shop_id`;
+
+const REQUEUED = `
+update monitoring.gap set state = 'requeued', requeues = requeues + 1, requeued_at = $3, next_look_at = $4
+ where shop_id = $1 and id = any ($2) and closed_at is null`;
+
+const LOOK_AGAIN = `
+update monitoring.gap set next_look_at = $3, reason = coalesce($4, reason)
+ where shop_id = $1 and id = any ($2) and closed_at is null`;
+
+const CLOSE = `
+update monitoring.gap set state = $3, reason = $4, closed_at = $5
+ where shop_id = $1 and id = any ($2) and closed_at is null`;
+
+/** Index: reconciliation_gap's key. */
+const COUNTS = `
+select g.stage, g.cause, g.destination_id as "destinationId", g.state, g.reason, count(*)::integer as count,
+       (array_agg(g.order_id order by g.id))[1:5] as sample
+  from monitoring.reconciliation_gap link
+  join monitoring.gap g on g.shop_id = link.shop_id and g.id = link.gap_id
+ where link.shop_id = $1 and link.reconciliation_id = $2
+ group by 1, 2, 3, 4, 5 order by count(*) desc, 1, 2, 3`;
+
+/** Index: gap_open. */
+const OPEN = `
+select shop_id::text as "shopId", destination_id as "destinationId", count(distinct order_id)::integer as orders,
+       min(sold_at) as "oldestSoldAt", min(found_at) as "oldestFoundAt", jsonb_object_agg(stage, of_stage) as stages,
+       (array_agg(order_id order by id))[1:5] as sample
+  from (select g.*, count(*) over (partition by shop_id, destination_id, stage) as of_stage from monitoring.gap g
+         where closed_at is null) open
+ group by shop_id, destination_id`;
+
+export class GapStore {
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Writes what was found, and that this run met it.
+   *
+   * @param runId `null` = found by reading back, outside of any run
+   * @returns how many are new
+   */
+  async find(client: Queryable, shopId: string, runId: string | null, gaps: readonly FoundGap[]): Promise<number> {
+    if (gaps.length === 0) return 0;
+    const { rows } = await client.query<{ id: string; isNew: boolean }>(FIND, [
+      shopId,
+      gaps.map(({ subjectId }) => subjectId),
+      gaps.map(({ kind }) => KIND_CODES[kind]),
+      gaps.map(({ destinationId }) => destinationId),
+      gaps.map(({ orderId }) => orderId),
+      gaps.map(({ ledgerDay }) => ledgerDay),
+      gaps.map(({ soldAt }) => soldAt),
+      gaps.map(({ stage }) => stage),
+      gaps.map(({ cause }) => cause),
+      gaps.map(({ then }) => then === 'dead'),
+      this.clock.now(),
+    ]);
+    if (runId !== null) await client.query(LINK, [shopId, runId, rows.map(({ id }) => id)]);
+    return rows.filter(({ isNew }) => isNew).length;
+  }
+
+  due(limit: number): Promise<Gap[]> {
+    return this.gaps(DUE, [this.clock.now(), limit]);
+  }
+
+  /** How many of each shop are on their way again. */
+  async underWay(): Promise<Map<string, number>> {
+    const rows = await this.database.rows<{ shopId: string; count: number }>(UNDER_WAY);
+    return new Map(rows.map(({ shopId, count }) => [shopId, count]));
+  }
+
+  async requeued(shopId: string, ids: readonly string[], nextLookAt: Date): Promise<void> {
+    await this.database.query(REQUEUED, [shopId, ids, this.clock.now(), nextLookAt]);
+  }
+
+  async lookAgain(shopId: string, ids: readonly string[], nextLookAt: Date, reason: string | null): Promise<void> {
+    await this.database.query(LOOK_AGAIN, [shopId, ids, nextLookAt, reason]);
+  }
+
+  async close(
+    shopId: string,
+    ids: readonly string[],
+    state: 'recovered' | 'dead' | 'excluded',
+    reason: string | null,
+  ): Promise<void> {
+    await this.database.query(CLOSE, [shopId, ids, state, reason, this.clock.now()]);
+  }
+
+  async countsOf(shopId: string, runId: string): Promise<GapCount[]> {
+    return this.database.rows<GapCount & Record<string, unknown>>(COUNTS, [shopId, runId]);
+  }
+
+  open(): Promise<OpenGaps[]> {
+    return this.database.rows<OpenGaps & Record<string, unknown>>(OPEN);
+  }
+
+  /** Newest first. */
+  list(
+    filter: { shopId?: string; state?: GapState | 'unrecovered'; runId?: string; orderId?: string; beforeId?: string },
+    limit: number,
+  ): Promise<Gap[]> {
+    return this.gaps(
+      `select ${COLUMNS} from monitoring.gap g
+        where ($1::bigint is null or g.shop_id = $1)
+          and ($2::text is null or case when $2 = 'unrecovered' then g.closed_at is null else g.state = $2 end)
+          and ($3::bigint is null or exists (
+                select from monitoring.reconciliation_gap link
+                 where link.shop_id = g.shop_id and link.gap_id = g.id and link.reconciliation_id = $3))
+          and ($4::bigint is null or g.id < $4) and ($6::text is null or g.order_id = $6)
+        order by g.id desc limit $5`,
+      [
+        filter.shopId ?? null,
+        filter.state ?? null,
+        filter.runId ?? null,
+        filter.beforeId ?? null,
+        limit,
+        filter.orderId ?? null,
+      ],
+    );
+  }
+
+  private async gaps(text: string, values: readonly unknown[]): Promise<Gap[]> {
+    const rows = await this.database.rows<GapRow>(text, values);
+    // The cast is safe: only listed kinds are written.
+    return rows.map((row) => ({ ...row, kind: kindOf(row.kind) as ListedKind }));
+  }
+}

@@ -1,0 +1,286 @@
+import type { Clock } from '../../kernel/clock.js';
+import type { Database } from '../../kernel/database.js';
+import { messageOf } from '../../kernel/errors.js';
+import type { Logger } from '../../kernel/log.js';
+import type { Round } from '../../kernel/loop.js';
+import type {
+  Destination,
+  Kind,
+  LedgerReader,
+  LedgerVerdicts,
+  ListedKind,
+  ReadBack,
+  ReadBackAbility,
+  RegistryReader,
+  Standing,
+  State,
+} from '../../pipeline/contract.js';
+import { judgeCount, shortSpans, type Span } from './count-check.js';
+import type { FoundGap, GapStore } from './gap-store.js';
+import type { ReadBackStore, ReadBackTurn } from './read-back-store.js';
+
+const PAGE = 500;
+const PAGES_AT_ONCE = 20;
+const SPAN_MAX_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+/** Nothing is asked for in the moment it was accepted. */
+const FRESH_MS = 10_000;
+const CHECK_AT_LEAST_EVERY_MS = 15_000;
+const LATER_MS = 60_000;
+const LATER_MAX_MS = 30 * 60_000;
+/** Segment drops a repeat for about a day (docs/destinations/segment.md); past this, sending again could count twice. */
+const REPEATABLE_MS = 20 * 3_600_000;
+
+/** Kinds that reconciliation brings back; what else was lost after a 2xx has its next version, or nobody who knows. */
+const RECOVERABLE: ReadonlySet<Kind> = new Set<Kind>(['purchase', 'order-cancelled', 'refund'] satisfies ListedKind[]);
+
+export interface ReadBackCheckDeps {
+  database: Database;
+  store: ReadBackStore;
+  gaps: GapStore;
+  readBack: ReadBack;
+  ledger: Pick<LedgerReader, 'acceptedBetween'>;
+  verdicts: LedgerVerdicts;
+  registry: RegistryReader;
+  clock: Clock;
+  log: Logger;
+}
+
+/**
+ * Accepted is not received (invariant 6): asks each destination that can tell what it has.
+ *
+ * That something is there is believed at once. That it is absent is believed only after the destination's settling
+ * time; until then it is provisional, and nothing is said.
+ */
+export class ReadBackCheck {
+  constructor(private readonly deps: ReadBackCheckDeps) {}
+
+  async round(signal: AbortSignal): Promise<Round> {
+    const { store, registry, readBack, clock } = this.deps;
+    const turns = new Map((await store.turns()).map((turn) => [turn.destinationId, turn]));
+    const destinations = new Map(
+      registry
+        .shops()
+        .flatMap((shop) => shop.destinationIds)
+        .flatMap((id) => registry.destinationById(id) ?? [])
+        .map((destination) => [destination.id, destination]),
+    );
+    let round: Round = 'idle';
+    for (const destination of destinations.values()) {
+      if (signal.aborted) break;
+      const ability = readBack.ability(destination);
+      if (ability.means === 'none') continue;
+      const turn = turns.get(destination.id);
+      if (!turn) {
+        await store.add(destination.id, new Date(clock.nowMs() - ability.settlingMs));
+        round = 'busy';
+      } else if (turn.nextCheckAt.getTime() <= clock.nowMs()) {
+        await this.check(destination, ability, turn, signal);
+      }
+    }
+    return round;
+  }
+
+  private async check(
+    destination: Destination,
+    ability: ReadBackAbility,
+    turn: ReadBackTurn,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { store, clock, log } = this.deps;
+    try {
+      const settledUntilMs =
+        ability.means === 'ids'
+          ? await this.checkIds(destination, ability, turn, signal)
+          : await this.checkCounts(destination, ability, turn, signal);
+      const behind = settledUntilMs < clock.nowMs() - ability.settlingMs - SPAN_MAX_MS;
+      const pauseMs = behind ? 0 : Math.max(CHECK_AT_LEAST_EVERY_MS, ability.settlingMs / 48);
+      await store.checked(destination.id, new Date(settledUntilMs), new Date(clock.nowMs() + pauseMs));
+    } catch (error) {
+      const pauseMs =
+        (error instanceof Later ? error.retryAfterMs : null) ??
+        Math.min(LATER_MAX_MS, LATER_MS * 2 ** Math.min(turn.failures, 5));
+      log.warn({ destination: destination.name, err: messageOf(error) }, 'a destination could not be read back; later');
+      await store.hindered(destination.id, messageOf(error), new Date(clock.nowMs() + pauseMs));
+    }
+  }
+
+  /** @returns until when everything has its verdict */
+  private async checkIds(
+    destination: Destination,
+    ability: ReadBackAbility,
+    turn: ReadBackTurn,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const nowMs = this.deps.clock.nowMs();
+    const fromMs = turn.settledUntilAt.getTime();
+    const untilMs = Math.min(nowMs - ability.settlingMs, fromMs + SPAN_MAX_MS);
+    let settledMs = fromMs;
+    if (untilMs > fromMs) {
+      const settled = await this.pages(
+        destination,
+        ability,
+        fromMs,
+        untilMs,
+        ['accepted', 'confirmed'],
+        async (page) => {
+          await this.judge(destination, await this.absent(destination, page, signal));
+        },
+      );
+      settledMs = settled ?? untilMs;
+    }
+    const provisionalMs = Math.max(settledMs, nowMs - ability.settlingMs);
+    await this.pages(destination, ability, provisionalMs, nowMs - FRESH_MS, ['accepted'], async (page) => {
+      await this.absent(destination, page, signal); // confirms those that are there
+    });
+    return settledMs;
+  }
+
+  /** Confirms what is there. @returns what is not */
+  private async absent(destination: Destination, page: readonly Standing[], signal: AbortSignal): Promise<Standing[]> {
+    const { readBack, registry, verdicts } = this.deps;
+    const absent: Standing[] = [];
+    const there: Standing[] = [];
+    for (const [shopId, ofShop] of Map.groupBy(page, (one) => one.shopId)) {
+      const shop = registry.shopById(shopId);
+      if (!shop) continue;
+      for (const [kind, items] of Map.groupBy(ofShop, (one) => one.kind)) {
+        const asked = items.map((one) => ({ ...one, acceptedAt: one.acceptedAt ?? one.updatedAt }));
+        const answer = await readBack.present(destination, shop, kind, asked, signal);
+        if (answer.outcome === 'later') throw new Later(answer.detail, answer.retryAfterMs);
+        for (const item of items) (answer.present.has(item.subjectId) ? there : absent).push(item);
+      }
+    }
+    const news = there.filter(({ state }) => state === 'accepted');
+    if (news.length > 0) await verdicts.confirm(news.map((one) => ({ ...one, detail: 'read back by id' })));
+    return absent;
+  }
+
+  private async judge(destination: Destination, absent: readonly Standing[], cause = 'absent'): Promise<void> {
+    if (absent.length === 0) return;
+    const { database, gaps, verdicts, log, clock } = this.deps;
+    const nowMs = clock.nowMs();
+    const found = absent.map((one): FoundGap & { standing: Standing } => ({
+      shopId: one.shopId,
+      subjectId: one.subjectId,
+      kind: one.kind as ListedKind,
+      destinationId: one.destinationId,
+      orderId: one.orderId,
+      ledgerDay: one.ledgerDay,
+      soldAt: one.occurredAt,
+      stage: 'received',
+      cause,
+      then: this.mayRepeat(destination, one, nowMs) ? 'requeue' : 'dead',
+      standing: one,
+    }));
+    // The gap first: a crash in between looks at the same span again, and finds the same gap.
+    for (const [shopId, some] of Map.groupBy(found, (one) => one.shopId)) {
+      await database.transaction((client) => gaps.find(client, shopId, null, some));
+    }
+    const marked = await verdicts.markMissing(
+      found.map(({ standing }) => ({
+        ...standing,
+        reason: cause,
+        detail: `not found when ${destination.name} was read`,
+      })),
+    );
+    log.warn({ destination: destination.name, absent: absent.length, marked }, 'accepted, and not there');
+  }
+
+  /** What only counts can tell may have arrived; it goes again only while its destination would drop a repeat. */
+  private mayRepeat(destination: Destination, one: Standing, nowMs: number): boolean {
+    if (!RECOVERABLE.has(one.kind)) return false;
+    const isExact = this.deps.readBack.ability(destination).means === 'ids';
+    return isExact || nowMs - (one.acceptedAt?.getTime() ?? 0) < REPEATABLE_MS;
+  }
+
+  /** @returns until when everything has its verdict */
+  private async checkCounts(
+    destination: Destination,
+    ability: ReadBackAbility,
+    turn: ReadBackTurn,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const wholeMinute = (ms: number): number => Math.floor(ms / MINUTE_MS) * MINUTE_MS;
+    const fromMs = wholeMinute(turn.settledUntilAt.getTime());
+    const untilMs = wholeMinute(Math.min(this.deps.clock.nowMs() - ability.settlingMs, fromMs + SPAN_MAX_MS));
+    if (untilMs - fromMs < 5 * MINUTE_MS) return turn.settledUntilAt.getTime(); // within its edges nothing can be told
+    const span = { fromMs, toMs: untilMs };
+    for (const kind of ability.kinds) {
+      const items: Standing[] = [];
+      const only = { ...ability, kinds: new Set([kind]) };
+      const wide = { fromMs: span.fromMs - 2 * MINUTE_MS, toMs: span.toMs };
+      await this.pages(
+        destination,
+        only,
+        wide.fromMs,
+        wide.toMs,
+        ['accepted', 'confirmed'],
+        (page) => {
+          items.push(...page);
+          return Promise.resolve();
+        },
+        Infinity,
+      );
+      const acceptedMs = items.map((one) => one.acceptedAt?.getTime() ?? 0);
+      const count = async ({ fromMs: from, toMs: to }: Span): Promise<number> => {
+        const answer = await this.deps.readBack.count(destination, kind, new Date(from), new Date(to), signal);
+        if (answer.outcome === 'later') throw new Later(answer.detail, answer.retryAfterMs);
+        return answer.received;
+      };
+      const received = items.length === 0 ? 0 : await count(span);
+      const short = judgeCount(span, acceptedMs, received) === 'short' ? await shortSpans(span, acceptedMs, count) : [];
+      const suspect = (one: Standing): boolean =>
+        short.some(({ fromMs: from, toMs: to }) => {
+          const atMs = one.acceptedAt?.getTime() ?? 0;
+          return atMs >= from && atMs < to;
+        });
+      const proved = items.filter((one) => one.state === 'accepted' && !suspect(one));
+      const between = `${new Date(span.fromMs).toISOString()} and ${new Date(span.toMs).toISOString()}`;
+      if (proved.length > 0) {
+        const detail = `counted at the destination: ${received} between ${between}`;
+        await this.deps.verdicts.confirm(proved.map((one) => ({ ...one, detail })));
+      }
+      await this.judge(destination, items.filter(suspect), 'count-short');
+    }
+    return untilMs;
+  }
+
+  /** @returns how far it came when there was more than one round takes; `null` = to the end */
+  private async pages(
+    destination: Destination,
+    { kinds }: Pick<ReadBackAbility, 'kinds'>,
+    fromMs: number,
+    toMs: number,
+    states: readonly State[],
+    each: (page: readonly Standing[]) => Promise<void>,
+    pagesMax = PAGES_AT_ONCE,
+  ): Promise<number | null> {
+    if (toMs <= fromMs) return null;
+    let after: string | undefined;
+    for (let page = 0; page < pagesMax; page++) {
+      const { items, next } = await this.deps.ledger.acceptedBetween(destination.id, new Date(fromMs), new Date(toMs), {
+        states,
+        kinds: [...kinds],
+        limit: PAGE,
+        ...(after === undefined ? {} : { after }),
+      });
+      if (items.length > 0) await each(items);
+      if (next === null) return null;
+      after = next;
+      const lastMs = items.at(-1)?.acceptedAt?.getTime();
+      if (page === pagesMax - 1 && lastMs !== undefined) return lastMs;
+    }
+    return null;
+  }
+}
+
+/** The destination cannot be asked now; nothing may be concluded. */
+class Later extends Error {
+  constructor(
+    detail: string,
+    readonly retryAfterMs: number | null,
+  ) {
+    super(detail);
+  }
+}

@@ -1,0 +1,264 @@
+import type { Clock } from '../../kernel/clock.js';
+import type { Database, Queryable } from '../../kernel/database.js';
+import type { Kind, State } from '../../pipeline/contract.js';
+import type { ListingPosition, ListingWindow } from './listing.js';
+
+export const RUN_STATES = ['queued', 'running', 'partial', 'blind', 'settling', 'complete', 'failed'] as const;
+export type RunState = (typeof RUN_STATES)[number];
+
+/** How the obligations of one destination and kind stood when they were compared. `absent`: the ledger knew nothing. */
+export interface StageCount {
+  destinationId: number;
+  kind: Kind;
+  state: State | 'absent';
+  count: number;
+}
+
+export interface Run {
+  id: string;
+  shopId: string;
+  why: string;
+  requestedBy: string;
+  window: ListingWindow;
+  state: RunState;
+  /** Why it is partial, blind or failed. */
+  detail: string | null;
+  /** What the window does not cover. */
+  notCovered: string | null;
+  position: ListingPosition;
+  ordersListed: number;
+  counts: readonly StageCount[];
+  nextTryAt: Date;
+  tries: number;
+  requestedAt: Date;
+  startedAt: Date | null;
+  listedAt: Date | null;
+  finishedAt: Date | null;
+}
+
+/** How far one shop has been compared. */
+export interface ShopTurn {
+  shopId: string;
+  comparedFromAt: Date | null;
+  comparedUntilAt: Date | null;
+  nextRunAt: Date;
+  failures: number;
+  lastError: string | null;
+}
+
+const COLUMNS = `
+  id::text as id, shop_id::text as "shopId", why, requested_by as "requestedBy", from_at, to_at, state, detail,
+  not_covered as "notCovered", position, orders_listed as "ordersListed", counts, next_try_at as "nextTryAt", tries,
+  requested_at as "requestedAt", started_at as "startedAt", listed_at as "listedAt", finished_at as "finishedAt"`;
+
+type RunRow = Omit<Run, 'window'> & { from_at: Date; to_at: Date } & Record<string, unknown>;
+
+const ADD_TURN = `
+insert into monitoring.shop_turn (shop_id, next_run_at) values ($1, $2) on conflict (shop_id) do nothing`;
+
+const TURNS = `
+select shop_id::text as "shopId", compared_from_at as "comparedFromAt", compared_until_at as "comparedUntilAt",
+       next_run_at as "nextRunAt", failures, last_error as "lastError" from monitoring.shop_turn`;
+
+/** A run of a shop that is not finished stands for its turn: no second one begins beside it. */
+const DUE_TURNS = `${TURNS} turn
+ where next_run_at <= $1 and not exists (
+   select from monitoring.reconciliation r
+    where r.shop_id = turn.shop_id and r.listed_at is null and r.finished_at is null and r.why in ('hourly', 'first'))
+ order by next_run_at limit $2`;
+
+const REQUEST = `
+insert into monitoring.reconciliation
+  (shop_id, why, requested_by, from_at, to_at, state, next_try_at, requested_at)
+values ($1, $2, $3, $4, $5, 'queued', $6, $6) returning id::text as id`;
+
+/** Index: reconciliation_open. */
+const DUE_RUNS = `
+select ${COLUMNS} from monitoring.reconciliation
+ where finished_at is null and listed_at is null and next_try_at <= $1
+ order by next_try_at, id limit $2`;
+
+const STARTED = `
+update monitoring.reconciliation set state = 'running', started_at = coalesce(started_at, $3)
+ where shop_id = $1 and id = $2 and finished_at is null`;
+
+const STEPPED = `
+update monitoring.reconciliation
+   set position = $3, orders_listed = orders_listed + $4, counts = $5, not_covered = coalesce($6, not_covered),
+       state = 'running', detail = null, tries = 0
+ where shop_id = $1 and id = $2 and finished_at is null`;
+
+const LISTED = `
+update monitoring.reconciliation set state = 'settling', listed_at = $3, position = null, detail = null
+ where shop_id = $1 and id = $2 and finished_at is null`;
+
+/** Joined to what was compared before where the two meet; a hole between them must not be papered over. */
+const TURN_COMPARED = `
+update monitoring.shop_turn
+   set compared_from_at = case when compared_until_at is null then $2
+                               when $2 <= compared_until_at then least(compared_from_at, $2) else compared_from_at end,
+       compared_until_at = case when compared_until_at is null or $2 <= compared_until_at
+                                then greatest(compared_until_at, $3) else compared_until_at end,
+       failures = 0, last_error = null
+ where shop_id = $1`;
+
+const HINDERED = `
+update monitoring.reconciliation
+   set state = $3, detail = $4, position = $5, next_try_at = $6, tries = tries + 1
+ where shop_id = $1 and id = $2 and finished_at is null`;
+
+const TURN_HINDERED = `
+update monitoring.shop_turn set failures = failures + 1, last_error = $2 where shop_id = $1`;
+
+const FINISHED = `
+update monitoring.reconciliation set state = $3, detail = coalesce($4, detail), finished_at = $5
+ where shop_id = $1 and id = $2 and finished_at is null`;
+
+/** All listed, and none of the gaps it met is open any more. Index: reconciliation_open, reconciliation_gap's key. */
+const SETTLED = `
+update monitoring.reconciliation r set state = 'complete', finished_at = $1
+ where r.state = 'settling' and r.finished_at is null and not exists (
+   select from monitoring.reconciliation_gap link join monitoring.gap g on g.shop_id = link.shop_id and g.id = link.gap_id
+    where link.shop_id = r.shop_id and link.reconciliation_id = r.id and g.closed_at is null)
+returning r.id::text as id`;
+
+/** Runs and turns as they are stored. */
+export class RunStore {
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+  ) {}
+
+  /** A shop's turn begins at `firstRunAt`; one that has it keeps it. */
+  async addTurn(shopId: string, firstRunAt: Date): Promise<void> {
+    await this.database.query(ADD_TURN, [shopId, firstRunAt]);
+  }
+
+  turns(): Promise<ShopTurn[]> {
+    return this.database.rows<ShopTurn & Record<string, unknown>>(TURNS);
+  }
+
+  dueTurns(limit: number): Promise<ShopTurn[]> {
+    return this.database.rows<ShopTurn & Record<string, unknown>>(DUE_TURNS, [this.clock.now(), limit]);
+  }
+
+  /** The next turn, and its run, in one: a crash in between would lose a turn or make two. */
+  async beginTurn(shopId: string, window: ListingWindow, why: 'hourly' | 'first', nextRunAt: Date): Promise<string> {
+    return this.database.transaction(async (client) => {
+      await client.query('update monitoring.shop_turn set next_run_at = $2 where shop_id = $1', [shopId, nextRunAt]);
+      return this.insert(client, shopId, window, why, 'schedule');
+    });
+  }
+
+  async postponeTurn(shopId: string, nextRunAt: Date): Promise<void> {
+    await this.database.query('update monitoring.shop_turn set next_run_at = $2 where shop_id = $1', [
+      shopId,
+      nextRunAt,
+    ]);
+  }
+
+  async postpone(run: Run, nextTryAt: Date): Promise<void> {
+    await this.database.query('update monitoring.reconciliation set next_try_at = $3 where shop_id = $1 and id = $2', [
+      run.shopId,
+      run.id,
+      nextTryAt,
+    ]);
+  }
+
+  request(shopId: string, window: ListingWindow, why: string, requestedBy: string): Promise<string> {
+    return this.insert(this.database, shopId, window, why, requestedBy);
+  }
+
+  dueRuns(limit: number): Promise<Run[]> {
+    return this.runs(DUE_RUNS, [this.clock.now(), limit]);
+  }
+
+  async run(id: string): Promise<Run | null> {
+    const text = `select ${COLUMNS} from monitoring.reconciliation where id = $1`;
+    return (await this.runs(text, [id]))[0] ?? null;
+  }
+
+  /** Newest first. */
+  list(filter: { shopId?: string; state?: RunState; beforeId?: string }, limit: number): Promise<Run[]> {
+    return this.runs(
+      `select ${COLUMNS} from monitoring.reconciliation
+        where ($1::bigint is null or shop_id = $1) and ($2::text is null or state = $2)
+          and ($3::bigint is null or id < $3)
+        order by id desc limit $4`,
+      [filter.shopId ?? null, filter.state ?? null, filter.beforeId ?? null, limit],
+    );
+  }
+
+  /** Scheduled runs that have not ended well, newest of each shop; for what is signalled. */
+  hindered(): Promise<Run[]> {
+    return this.runs(
+      `select distinct on (shop_id) ${COLUMNS} from monitoring.reconciliation
+        where finished_at is null and state in ('partial', 'blind') order by shop_id, id desc`,
+      [],
+    );
+  }
+
+  async started(run: Run): Promise<void> {
+    await this.database.query(STARTED, [run.shopId, run.id, this.clock.now()]);
+  }
+
+  /** @param client the transaction that also writes what was listed: position and lists move together */
+  async stepped(
+    client: Queryable,
+    run: Run,
+    step: { position: ListingPosition; ordersNew: number; counts: readonly StageCount[]; notCovered: string | null },
+  ): Promise<void> {
+    await client.query(STEPPED, [
+      run.shopId,
+      run.id,
+      step.position === null ? null : JSON.stringify(step.position),
+      step.ordersNew,
+      JSON.stringify(step.counts),
+      step.notCovered,
+    ]);
+  }
+
+  async listed(client: Queryable, run: Run): Promise<void> {
+    await client.query(LISTED, [run.shopId, run.id, this.clock.now()]);
+    await client.query(TURN_COMPARED, [run.shopId, run.window.fromAt, run.window.toAt]);
+  }
+
+  /** It could not look now. Nothing is concluded; the next try goes on from the position. */
+  async hinder(run: Run, state: 'partial' | 'blind', detail: string, position: ListingPosition, nextTryAt: Date) {
+    const at = position === null ? null : JSON.stringify(position);
+    await this.database.query(HINDERED, [run.shopId, run.id, state, detail, at, nextTryAt]);
+    await this.database.query(TURN_HINDERED, [run.shopId, detail]);
+  }
+
+  async failed(run: Run, detail: string): Promise<void> {
+    await this.database.query(FINISHED, [run.shopId, run.id, 'failed', detail, this.clock.now()]);
+  }
+
+  /** @returns the runs that are complete now */
+  async settle(): Promise<string[]> {
+    return (await this.database.rows<{ id: string }>(SETTLED, [this.clock.now()])).map(({ id }) => id);
+  }
+
+  private async insert(
+    database: Queryable,
+    shopId: string,
+    { fromAt, toAt }: ListingWindow,
+    why: string,
+    requestedBy: string,
+  ): Promise<string> {
+    const { rows } = await database.query<{ id: string }>(REQUEST, [
+      shopId,
+      why,
+      requestedBy,
+      fromAt,
+      toAt,
+      this.clock.now(),
+    ]);
+    return rows[0]?.id ?? '';
+  }
+
+  private async runs(text: string, values: readonly unknown[]): Promise<Run[]> {
+    const rows = await this.database.rows<RunRow>(text, values);
+    return rows.map(({ from_at, to_at, ...row }) => ({ ...row, window: { fromAt: from_at, toAt: to_at } }));
+  }
+}
