@@ -66,12 +66,21 @@ export interface Shop {
   accessToken: string | null;
   settings: ShopSettings;
   destinationIds: readonly number[];
+  /** The same destinations, each with since when the shop's events go there: what was sold before is not owed to it. */
+  links: readonly Link[];
   /** `shop`: made through the Admin API, Shopify may remove them. `app`: from the app's TOML, and not to be listed. */
   subscriptions: 'shop' | 'app';
   /** When it was connected here. */
   connectedAt: Date;
   /** `null` = installed. */
   uninstalledAt: Date | null;
+}
+
+/** @see Shop.links */
+export interface Link {
+  destinationId: number;
+  /** `null` = since the shop was connected, and so all of it. */
+  linkedAt: Date | null;
 }
 
 export interface ShopSettings {
@@ -202,6 +211,13 @@ export interface PipelineEvent {
   ledgerDay: string;
   /** When it happened for the business (RFC 3339 UTC). */
   occurredAt: string;
+  /** The subject's `created_at` in Shopify (RFC 3339 UTC); `null` where it has none. */
+  createdAt: string | null;
+  /**
+   * Since when Shopify has known of it: when the webhook was triggered. Where no webhook told of it and the body was
+   * fetched, when the subject was last changed: that never makes it later than it was. RFC 3339 UTC.
+   */
+  dueAt: string;
   /** orders/create of an unpaid order is a purchase that is not due yet. */
   payment: 'paid' | 'unpaid' | 'free' | 'none';
   cancelled: boolean;

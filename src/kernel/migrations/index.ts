@@ -1,5 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { CREATE_MONITORING } from './monitoring.js';
+import { PIPELINE_FOR_MONITORING } from './pipeline-for-monitoring.js';
 import { CREATE_PIPELINE } from './schema.js';
 
 /** A migration that is one string of SQL. */
@@ -26,5 +27,14 @@ export class CreateMonitoring1764100000000 extends SqlMigration {
   protected readonly sql = CREATE_MONITORING;
 }
 
+export class PipelineForMonitoring1764200000000 extends SqlMigration {
+  readonly name = 'PipelineForMonitoring1764200000000';
+  protected readonly sql = PIPELINE_FOR_MONITORING;
+}
+
 /** In order. Each must be safe while the previous release still runs. */
-export const MIGRATIONS = [CreatePipeline1764000000000, CreateMonitoring1764100000000];
+export const MIGRATIONS = [
+  CreatePipeline1764000000000,
+  CreateMonitoring1764100000000,
+  PipelineForMonitoring1764200000000,
+];
