@@ -30,9 +30,10 @@ const DESTINATION_ID = 1;
 
 const GROW = `
 insert into pipeline.ledger (shop_id, subject_id, kind, destination_id, day, order_id, version, state, occurred_at,
-                             logged_at, queued_at, accepted_at, updated_at, attempts, segment_day, stream_id, segment_seq, entry)
+                             logged_at, queued_at, accepted_at, updated_at, attempts, segment_day, stream_id, segment_seq, entry,
+                             due_at, sold_at, seen_at)
 select 1 + n % $3::integer, ($4::bigint + n * 7)::text, 1, ${DESTINATION_ID}, $2::date, ($4::bigint + n * 7)::text, 0, 3,
-       $2::date, $2::date, $2::date, $2::date, $2::date, 1, $2::date, 1, 1, 0
+       $2::date, $2::date, $2::date, $2::date, $2::date, 1, $2::date, 1, 1, 0, $2::date, $2::date, $2::date
   from generate_series(0, $1::integer - 1) as n`;
 const GROW_FACTS = `
 insert into pipeline.ledger_fact (shop_id, subject_id, kind, destination_id, day, at, version, state)
@@ -80,6 +81,7 @@ async function writeBatch(firstId: number, shops: number): Promise<void> {
       plan: { state: 'queued', reason: null },
       webhookId: `b3a7c9d1-0000-4000-8000-${id}`,
       loggedAtMs: now.getTime(),
+      seenAtMs: now.getTime(),
       pointer: { segmentDay: today, streamId: 1, segmentSeq: '1', entry: index },
     };
   });

@@ -148,6 +148,7 @@ const SHOP: Shop = {
   accessToken: null,
   settings: {},
   destinationIds: [1],
+  links: [{ destinationId: 1, linkedAt: null }],
   subscriptions: 'shop',
   connectedAt: new Date(0),
   uninstalledAt: null,

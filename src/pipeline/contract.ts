@@ -66,12 +66,21 @@ export interface Shop {
   accessToken: string | null;
   settings: ShopSettings;
   destinationIds: readonly number[];
+  /** The same destinations, each with since when the shop's events go there: what was sold before is not owed to it. */
+  links: readonly Link[];
   /** `shop`: made through the Admin API, Shopify may remove them. `app`: from the app's TOML, and not to be listed. */
   subscriptions: 'shop' | 'app';
   /** When it was connected here. */
   connectedAt: Date;
   /** `null` = installed. */
   uninstalledAt: Date | null;
+}
+
+/** @see Shop.links */
+export interface Link {
+  destinationId: number;
+  /** `null` = since the shop was connected, and so all of it. */
+  linkedAt: Date | null;
 }
 
 export interface ShopSettings {
@@ -202,6 +211,13 @@ export interface PipelineEvent {
   ledgerDay: string;
   /** When it happened for the business (RFC 3339 UTC). */
   occurredAt: string;
+  /** The subject's `created_at` in Shopify (RFC 3339 UTC); `null` where it has none. */
+  createdAt: string | null;
+  /**
+   * Since when Shopify has known of it: when the webhook was triggered. Where no webhook told of it and the body was
+   * fetched, when the subject was last changed: that never makes it later than it was. RFC 3339 UTC.
+   */
+  dueAt: string;
   /** orders/create of an unpaid order is a purchase that is not due yet. */
   payment: 'paid' | 'unpaid' | 'free' | 'none';
   cancelled: boolean;
@@ -695,8 +711,8 @@ export interface LedgerReader {
     facts: readonly ListedFact[],
     owed: readonly { shopId: string; destinationId: number; kind: ListedKind }[],
   ): Promise<{ counts: StandingCount[]; exceptions: Exception[] }>;
-  /** Every standing of these facts. At most 1,000 a call. */
-  standings(facts: readonly ListedFact[]): Promise<Standing[]>;
+  /** Every standing of these, at every destination. At most 1,000 a call. */
+  standings(subjects: readonly Omit<ObligationKey, 'destinationId'>[]): Promise<Standing[]>;
   /** Accepted or confirmed obligations that were accepted in `[fromAt, toAt)` at one destination, by acceptance. At most `limit`. */
   acceptedBetween(
     destinationId: number,
@@ -725,7 +741,10 @@ export interface LedgerVerdicts {
 /** What Shopify has of an order now, in the shape of webhooks. */
 export interface FetchedOrder {
   orderId: string;
-  /** `orders/paid` where it is paid or free, else `orders/create`; then `orders/cancelled`, `refunds/create`. */
+  /**
+   * `orders/paid` where it is paid or free, else `orders/create`; `orders/updated`; then `orders/cancelled` and
+   * `refunds/create` where there are any. The order's body is the same in each, its refunds included.
+   */
   webhooks: readonly { topic: string; subjectId: string; body: Buffer }[];
 }
 

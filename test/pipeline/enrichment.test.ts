@@ -19,6 +19,7 @@ const shop: Shop = {
   accessToken: 't',
   settings: {},
   destinationIds: [],
+  links: [],
   subscriptions: 'shop',
   connectedAt: new Date(0),
   uninstalledAt: null,

@@ -13,6 +13,8 @@ export function purchaseEvent(overrides: Partial<PipelineEvent> = {}): PipelineE
     version: '0',
     ledgerDay: '2026-11-23',
     occurredAt: '2026-11-23T10:00:00.000Z',
+    createdAt: '2026-11-23T10:00:00.000Z',
+    dueAt: '2026-11-23T10:00:00.500Z',
     payment: 'paid',
     cancelled: false,
     test: false,
@@ -63,6 +65,7 @@ export function obligation(overrides: Partial<Obligation> = {}): Obligation {
     plan: { state: 'queued', reason: null },
     webhookId: 'w-1',
     loggedAtMs: Date.parse('2026-11-23T10:00:01Z'),
+    seenAtMs: Date.parse('2026-11-23T10:00:01Z'),
     pointer: { segmentDay: '2026-11-23', streamId: 1, segmentSeq: '1', entry: 0 },
     ...overrides,
   };

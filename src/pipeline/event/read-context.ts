@@ -11,6 +11,8 @@ export interface ReadContext {
   shopDomain: string;
   /** When Shopify triggered the webhook, else when it arrived: stands in for times the body leaves out. */
   triggeredAt: Instant;
+  /** See `PipelineEvent.dueAt`. */
+  dueAt: Instant;
   browserIdNames: BrowserIdNames;
   /** The body, as events carry it. */
   payload: Fields;
@@ -44,6 +46,8 @@ export function blankEvent(context: ReadContext, known: Known): PipelineEvent {
     version: '0',
     ledgerDay: known.createdAt === null ? NO_DAY : utcDay(known.createdAt),
     occurredAt: instantText(known.occurredAt ?? context.triggeredAt),
+    createdAt: known.createdAt === null ? null : instantText(known.createdAt),
+    dueAt: instantText(context.dueAt),
     payment: 'none',
     cancelled: false,
     test: false,

@@ -4,8 +4,8 @@ import { lazyBody } from './body.js';
 import { DEFAULT_BROWSER_ID_NAMES, type BrowserIdNames } from './browser-ids.js';
 import { readCheckout } from './checkout.js';
 import { readCustomer } from './customer.js';
-import { WrongType, isFields, ownId, type Fields } from './fields.js';
-import { instantOfMs, parseInstant } from './instant.js';
+import { WrongType, instantAt, isFields, ownId, type Fields } from './fields.js';
+import { instantOfMs, parseInstant, type Instant } from './instant.js';
 import { losslessText } from './lossless-json.js';
 import { readOrder } from './order.js';
 import { NoId, type ReadContext } from './read-context.js';
@@ -24,6 +24,9 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['checkouts/create', readCheckout],
   ['customers/create', readCustomer],
 ]);
+
+/** Bodies that were asked for, and say what is so now. */
+const FETCHED: ReadonlySet<InboxEntry['source']> = new Set(['fetch', 'reconciliation']);
 
 export const TOPICS_WITH_EFFECT: readonly string[] = [...READERS.keys()];
 
@@ -46,10 +49,12 @@ export function readWebhook(entry: InboxEntry, browserIdNames: BrowserIdNames = 
   try {
     const id = loneId(body.fields);
     if (id !== null) return { outcome: 'fetch', id };
+    const triggeredAt = parseInstant(entry.triggeredAt) ?? instantOfMs(entry.receivedAtMs);
     const events = reader(body.fields, {
       topic,
       shopDomain: entry.shopDomain.toLowerCase(),
-      triggeredAt: parseInstant(entry.triggeredAt) ?? instantOfMs(entry.receivedAtMs),
+      triggeredAt,
+      dueAt: FETCHED.has(entry.source) ? (changedAt(body.fields) ?? triggeredAt) : triggeredAt,
       browserIdNames,
       payload: lazyBody(body.text),
     });
@@ -62,6 +67,11 @@ export function readWebhook(entry: InboxEntry, browserIdNames: BrowserIdNames = 
     // A body nobody foresaw must become a dead letter with its payload, never stop the webhooks behind it.
     return { outcome: 'unmappable', reason: 'unreadable', detail: messageOf(error) };
   }
+}
+
+/** A refund never changes, so it has no `updated_at`. */
+function changedAt(body: Fields): Instant | null {
+  return instantAt(body, 'updated_at') ?? instantAt(body, 'created_at');
 }
 
 function parseBody(bytes: Buffer): { fields: Fields; text: string } | Extract<Reading, { outcome: 'unmappable' }> {

@@ -11,6 +11,8 @@ const { expected, queued, ignored, failed, missing, unconfirmable } = STATE_CODE
  * What changes an existing row: a newer version; a due fact where one was only expected; and, when `requeue`, an
  * obligation that ended badly. Everything else is a repeat and changes nothing (invariants 3 and 8).
  *
+ * An obligation that starts again has been due since it first was; only a newer version is due anew.
+ *
  * Locks: the ledger rows of the batch in key order (the caller sorts), then their delivery rows. Index: the primary
  * keys. Two routers cannot both win: the second waits for the first's row and then sees its version.
  */
@@ -21,24 +23,28 @@ function planStatement(name: string, requeue: boolean): Statement {
 with input as (
   select * from unnest(
     $1::bigint[], $2::text[], $3::smallint[], $4::integer[], $5::date[], $6::text[], $7::bigint[], $8::smallint[],
-    $9::text[], $10::timestamptz[], $11::timestamptz[], $12::date[], $13::integer[], $14::bigint[], $15::integer[]
+    $9::text[], $10::timestamptz[], $11::timestamptz[], $12::date[], $13::integer[], $14::bigint[], $15::integer[],
+    $17::timestamptz[], $18::timestamptz[], $19::timestamptz[]
   ) with ordinality as i (
     shop_id, subject_id, kind, destination_id, day, order_id, version, state,
-    reason, occurred_at, logged_at, segment_day, stream_id, segment_seq, entry, ord)
+    reason, occurred_at, logged_at, segment_day, stream_id, segment_seq, entry, due_at, sold_at, seen_at,
+    ord)
 ),
 applied as (
   insert into pipeline.ledger as l (
     shop_id, subject_id, kind, destination_id, day, order_id, version, state, reason, occurred_at, logged_at,
-    queued_at, updated_at, segment_day, stream_id, segment_seq, entry)
+    queued_at, updated_at, segment_day, stream_id, segment_seq, entry, due_at, sold_at, seen_at)
   select shop_id, subject_id, kind, destination_id, day, order_id, version, state, reason, occurred_at, logged_at,
-         case when state = ${queued} then $16::timestamptz end, $16, segment_day, stream_id, segment_seq, entry
+         case when state = ${queued} then $16::timestamptz end, $16, segment_day, stream_id, segment_seq, entry,
+         due_at, sold_at, seen_at
     from input order by ord
   on conflict (shop_id, subject_id, kind, destination_id, day) do update set
     version = excluded.version, state = excluded.state, reason = excluded.reason,
     occurred_at = excluded.occurred_at, logged_at = excluded.logged_at, queued_at = excluded.queued_at,
     accepted_at = null, confirmed_at = null, attempts = 0, updated_at = excluded.updated_at,
     segment_day = excluded.segment_day, stream_id = excluded.stream_id, segment_seq = excluded.segment_seq,
-    entry = excluded.entry
+    entry = excluded.entry, sold_at = excluded.sold_at,
+    due_at = case when excluded.version > l.version then excluded.due_at else coalesce(l.due_at, excluded.due_at) end
   where excluded.version > l.version
      or (l.state = ${expected} and excluded.state <> ${expected} and excluded.version >= l.version)
      ${requeue ? `or (l.state in (${failed}, ${missing}, ${unconfirmable}) and excluded.version >= l.version)` : ''}
@@ -122,6 +128,9 @@ export async function planObligations(
     obligations.map((o) => o.pointer.segmentSeq),
     obligations.map((o) => o.pointer.entry),
     nowAt,
+    obligations.map((o) => (o.plan.state === 'expected' ? null : o.event.dueAt)),
+    obligations.map((o) => o.event.createdAt),
+    obligations.map((o) => (o.seenAtMs === null ? null : new Date(o.seenAtMs))),
   ]);
   const byKey = new Map(obligations.map((o) => [obligationKey(o), o]));
   const touched = rows.map((row) => {

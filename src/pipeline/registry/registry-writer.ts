@@ -94,20 +94,31 @@ export class RegistryTransaction {
         detail: { origin, world },
       });
     }
-    if (id !== undefined) await this.link(id, declared.domain, declared.destinations, sandbox);
+    if (id !== undefined) await this.link(id, declared.domain, declared.destinations, sandbox, current === null);
   }
 
-  /** Sets exactly these links. */
-  async link(shopId: string, domain: string, names: readonly string[], sandbox: boolean): Promise<void> {
+  /**
+   * Sets exactly these links. A link that is made again is a new one: what was sold while it was gone is not owed.
+   *
+   * @param fromTheStart the shop is being connected with them, so that all of it is owed to them
+   */
+  async link(
+    shopId: string,
+    domain: string,
+    names: readonly string[],
+    sandbox: boolean,
+    fromTheStart = false,
+  ): Promise<void> {
     const wanted = names.length === 0 ? [] : await this.manager.findBy(DestinationEntity, { name: In(names), sandbox });
     const links = await this.manager.findBy(ShopDestinationEntity, { shopId });
     const added = wanted.filter(({ id }) => !links.some((link) => link.destinationId === id));
     const removed = links.filter((link) => !wanted.some(({ id }) => link.destinationId === id));
     if (added.length === 0 && removed.length === 0) return;
     if (removed.length > 0) await this.manager.remove(removed);
+    const linkedAt = fromTheStart ? null : this.deps.clock.now();
     await this.manager.insert(
       ShopDestinationEntity,
-      added.map(({ id }) => ({ shopId, destinationId: id, sandbox })),
+      added.map(({ id }) => ({ shopId, destinationId: id, sandbox, linkedAt })),
     );
     await this.note({ action: 'shop.link', subject: domain, detail: { destinations: wanted.map(({ name }) => name) } });
   }

@@ -138,6 +138,7 @@ export class Registry implements RegistryReader {
       accessToken: this.stored.openToken(row.domain, row.accessToken),
       settings: Object.freeze(row.settings),
       destinationIds: links.map(({ destinationId }) => destinationId),
+      links: links.map(({ destinationId, linkedAt }) => ({ destinationId, linkedAt })),
       subscriptions: row.subscriptions,
       connectedAt: row.createdAt,
       uninstalledAt: row.uninstalledAt,

@@ -21,4 +21,8 @@ export class ShopDestinationEntity {
 
   @Column('boolean')
   sandbox: boolean;
+
+  /** `null` = since the shop was connected. */
+  @Column('timestamptz', { name: 'linked_at', nullable: true })
+  linkedAt: Date | null;
 }

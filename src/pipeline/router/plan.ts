@@ -72,6 +72,8 @@ export interface Obligation {
   plan: Plan;
   webhookId: string;
   loggedAtMs: number;
+  /** When Shopify's own webhook told of it; `null` = none did, reconciliation found it. */
+  seenAtMs: number | null;
   pointer: { segmentDay: string; streamId: number; segmentSeq: string; entry: number };
 }
 

@@ -254,6 +254,7 @@ export class Router {
           plan,
           webhookId: one.entry.webhookId,
           loggedAtMs: one.entry.receivedAtMs,
+          seenAtMs: one.entry.source === 'reconciliation' ? null : one.entry.receivedAtMs,
           pointer: one.pointer,
         });
       }

@@ -29,6 +29,28 @@ const order = {
   line_items: [{ id: 1, product_id: 8000000000001, title: 'Tee', quantity: 2, price: '12.50' }],
 };
 
+describe('when it is due', () => {
+  const triggeredAt = '2026-11-23T01:02:04.5Z';
+
+  it('is when its webhook was triggered, and when it arrived where the webhook does not say', () => {
+    expect(eventOf('orders/paid', order, { triggeredAt }).dueAt).toBe('2026-11-23T01:02:04.500Z');
+    expect(eventOf('orders/paid', order).dueAt).toBe('2026-11-23T08:00:00.000Z');
+  });
+
+  it.each(['fetch', 'reconciliation'] as const)('is when the order was last changed, where it came by %s', (source) => {
+    expect(eventOf('orders/paid', order, { source, triggeredAt }).dueAt).toBe('2026-11-23T01:02:03.123Z');
+  });
+
+  it('is when a refund was made, which never changes, where it was fetched', () => {
+    const refund = { id: 890088186047, order_id: 6123456789014, created_at: '2026-11-22T20:30:00-05:00' };
+    expect(eventOf('refunds/create', refund, { source: 'reconciliation' }).dueAt).toBe('2026-11-23T01:30:00.000Z');
+  });
+
+  it('knows when the order was sold, in UTC', () => {
+    expect(eventOf('orders/paid', order).createdAt).toBe('2026-11-23T01:30:00.000Z');
+  });
+});
+
 describe('official samples', () => {
   it.each(API_VERSIONS)('reads every topic of API version %s: an event, no effect, never unknown', (version) => {
     for (const { topic, body } of officialSamples(version)) {

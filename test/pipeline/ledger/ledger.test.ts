@@ -162,6 +162,68 @@ describe('planning', () => {
   });
 });
 
+describe('the times of an obligation', () => {
+  const times = async () =>
+    (
+      await database.rows<{ due_at: Date | null; sold_at: Date | null; seen_at: Date | null }>(
+        'select due_at, sold_at, seen_at from pipeline.ledger',
+      )
+    )[0];
+  const paidAt = '2026-11-23T10:00:00.500Z';
+
+  it('keeps when it was sold, since when it is due, and when the first webhook told of it', async () => {
+    await plan([obligation()]);
+    expect(await times()).toEqual({
+      sold_at: new Date('2026-11-23T10:00:00Z'),
+      due_at: new Date(paidAt),
+      seen_at: new Date('2026-11-23T10:00:01Z'),
+    });
+  });
+
+  it('calls nothing due that only is expected, and what is paid later due since then', async () => {
+    await plan([obligation({ plan: { state: 'expected', reason: 'awaiting-payment' } })]);
+    expect(await times()).toMatchObject({ due_at: null });
+    await plan([obligation({ event: purchaseEvent({ dueAt: '2026-11-23T12:00:00Z' }), seenAtMs: NOW.getTime() })]);
+    expect(await times()).toMatchObject({
+      due_at: new Date('2026-11-23T12:00:00Z'),
+      seen_at: new Date('2026-11-23T10:00:01Z'),
+    });
+  });
+
+  it('has been due since it first was when it starts again, and anew when a newer version comes', async () => {
+    await plan([obligation()]);
+    const [claim] = await claimAll();
+    await settle(database, [settlement(claim as Claim, { state: 'failed', reason: 'refused' })]);
+    await plan([obligation({ event: purchaseEvent({ dueAt: '2026-11-23T11:00:00Z' }) })], true);
+    expect(await times()).toMatchObject({ due_at: new Date(paidAt) });
+    await plan([obligation({ event: purchaseEvent({ version: '1', dueAt: '2026-11-23T12:00:00Z' }) })]);
+    expect(await times()).toMatchObject({ due_at: new Date('2026-11-23T12:00:00Z') });
+  });
+
+  it('was seen in no webhook when only reconciliation found it', async () => {
+    await plan([obligation({ seenAtMs: null })], true);
+    expect(await times()).toMatchObject({ seen_at: null, due_at: new Date(paidAt) });
+  });
+
+  it('costs an update no index entry: its times are in a BRIN index, and it stays HOT', async () => {
+    await plan([obligation()]);
+    const [claim] = await claimAll();
+    await database.transaction(async (client) => {
+      const updates = async () => {
+        const { rows } = await client.query<{ all: number; hot: number }>(
+          `select sum(n_tup_upd)::integer as all, sum(n_tup_hot_upd)::integer as hot
+             from pg_stat_xact_all_tables where relname like 'ledger%'`,
+        );
+        return rows[0];
+      };
+      const before = await updates();
+      await settle(client, [settlement(claim as Claim)]);
+      const after = await updates();
+      expect([(after?.all ?? 0) - (before?.all ?? 0), (after?.hot ?? 0) - (before?.hot ?? 0)]).toEqual([1, 1]);
+    });
+  });
+});
+
 describe('claiming', () => {
   const many = (count: number, destinationId = 1) =>
     Array.from({ length: count }, (_, i) =>

@@ -131,6 +131,20 @@ describe('what the file declares', () => {
     expect((await registry.desk.destinations()).every(({ enabled }) => enabled)).toBe(true);
   });
 
+  it('owes a destination everything since the shop was connected, and one linked later what was sold since', async () => {
+    const links = () =>
+      (registry.shopByDomain('real', 'acme.myshopify.com')?.links ?? [])
+        .map(({ destinationId, linkedAt }) => [registry.destinationById(destinationId)?.name, linkedAt])
+        .sort();
+    await registry.applyDeclared(declared([{ ...ACME, destinations: ['acme-ga4'] }], [GA4, LAKE]), 'real');
+    expect(links()).toEqual([['acme-ga4', null]]);
+    await registry.applyDeclared(declared([ACME], [GA4, LAKE]), 'real');
+    expect(links()).toEqual([
+      ['acme-ga4', null],
+      ['acme-lake', new Date('2026-11-23T12:00:00Z')],
+    ]);
+  });
+
   it('does not switch on again what a person switched off', async () => {
     await registry.applyDeclared(declared([ACME], [GA4, LAKE]), 'real');
     must(await registry.desk.setDestinationEnabled('acme-ga4', false, 'kim'));
