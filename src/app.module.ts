@@ -227,6 +227,7 @@ export class Service {
       pipeline: queries,
       replay: pipeline.deadLetters,
       signals: monitoring.signals,
+      reconciliation: monitoring.reconciliation,
       health: this.healthSources(pipeline, monitoring),
       ready: () => this.readiness(pipeline),
       start: () => ({

@@ -13,6 +13,7 @@ import { OPENAPI, OpenApiController } from './openapi.http.js';
 import { OrdersController } from './orders.http.js';
 import { ProblemFilter } from './problem.filter.js';
 import { addSecurityHeaders } from './security-headers.js';
+import { ReconciliationsController } from './reconciliations.http.js';
 import { ShopsController } from './shops.http.js';
 import { SignalsController } from './signals.http.js';
 import { StartPageController } from './start-page.http.js';
@@ -30,6 +31,7 @@ export const API_CONTROLLERS: readonly Type[] = [
   OrdersController,
   DeadLettersController,
   WebhooksController,
+  ReconciliationsController,
   SignalsController,
   TokensController,
   OpenApiController,

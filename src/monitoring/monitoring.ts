@@ -2,9 +2,11 @@ import type { Clock } from '../kernel/clock.js';
 import type { Database } from '../kernel/database.js';
 import { Leader } from '../kernel/leader.js';
 import type { Logger } from '../kernel/log.js';
-import { Loop, type LoopHealth, type Round } from '../kernel/loop.js';
+import { Loop, type LoopHealth } from '../kernel/loop.js';
 import type {
+  Destination,
   IntakeTallies,
+  Kind,
   LedgerReader,
   LedgerVerdicts,
   PipelineReader,
@@ -13,6 +15,9 @@ import type {
   Requeue,
   ShopifyAdmin,
 } from '../pipeline/contract.js';
+import type { Duty } from './duty.js';
+import { PageListing } from './reconciliation/page-listing.js';
+import { Reconciliation } from './reconciliation/reconciliation.js';
 import { SignalBook } from './signals/signal-book.js';
 
 /** What monitoring needs of the pipeline, given by the wiring. */
@@ -25,6 +30,8 @@ export interface PipelinePorts {
   readBack: ReadBack;
   admin: ShopifyAdmin;
   tallies: IntakeTallies;
+  /** The kinds of event a destination takes. */
+  takes: (destination: Destination) => ReadonlySet<Kind>;
 }
 
 export interface MonitoringOptions {
@@ -39,27 +46,27 @@ export interface MonitoringOptions {
   pipeline: PipelinePorts;
 }
 
-/** A piece of scheduled work: a loop that does something only in the process that leads. */
-export interface Duty {
-  name: string;
-  pauseMs: number;
-  /** Older than this without a good round, the loop counts as stuck. */
-  staleAfterMs?: number;
-  round: (signal: AbortSignal) => Promise<Round>;
-}
-
 /**
  * Monitoring, wired: everything that judges. Its duties run in one process at a time, whoever holds the lock; every
  * process can show what was found.
  */
 export class Monitoring {
   readonly signals: SignalBook;
+  readonly reconciliation: Reconciliation;
   private readonly leader: Leader;
   private readonly loops: Loop[];
 
   constructor(private readonly options: MonitoringOptions) {
     const { clock, log, database, pipeline } = options;
     this.signals = new SignalBook({ database, clock, log, names: pipeline.registry });
+    this.reconciliation = new Reconciliation({
+      database,
+      clock,
+      log,
+      signals: this.signals,
+      ...pipeline,
+      listing: new PageListing(pipeline.admin),
+    });
     this.leader = new Leader({
       name: 'watch',
       databaseUrl: options.databaseUrl,
@@ -69,6 +76,7 @@ export class Monitoring {
       changed: () => this.loops.forEach((loop) => loop.wake()),
     });
     this.loops = this.duties().map(({ round, ...rest }) => new Loop({ ...rest, clock, log, round: this.led(round) }));
+    this.reconciliation.onRequest(() => this.loops.find(({ name }) => name === 'reconciliation')?.wake());
   }
 
   /** The schema is there from here on. */
@@ -91,7 +99,7 @@ export class Monitoring {
   }
 
   private duties(): Duty[] {
-    return [];
+    return [...this.reconciliation.duties()];
   }
 
   private led(round: Duty['round']): Duty['round'] {

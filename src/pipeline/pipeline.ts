@@ -12,9 +12,11 @@ import type { Ids, Random } from '../kernel/random.js';
 import type { SecretBox } from '../kernel/secrets.js';
 import type {
   AdapterOf,
+  Destination,
   DestinationAdapter,
   DestinationKind,
   IntakeTallies,
+  Kind,
   LedgerReader,
   LedgerVerdicts,
   PipelineReader,
@@ -282,6 +284,7 @@ export class Pipeline {
     readBack: ReadBack;
     admin: ShopifyAdmin;
     tallies: IntakeTallies;
+    takes: (destination: Destination) => ReadonlySet<Kind>;
   } {
     const later = (): never => {
       throw new Error('not built yet');
@@ -304,6 +307,7 @@ export class Pipeline {
       requeue: { fetchOrders: later, requeue: later },
       readBack: { ability: later, present: later, count: later },
       tallies: { failing: later },
+      takes: ({ kind, world }) => this.adapters[world].get(kind)?.kinds ?? new Set(),
     };
   }
 

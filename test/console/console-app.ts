@@ -14,6 +14,7 @@ import { SecretBox } from '../../src/kernel/secrets.js';
 import { API_BODY_BYTES_MAX, consoleModule } from '../../src/console/console.module.js';
 import type { StartFacts } from '../../src/console/deps.js';
 import type { DestinationKind, ReplayReport, ReplayRequest } from '../../src/pipeline/contract.js';
+import { Reconciliation } from '../../src/monitoring/reconciliation/reconciliation.js';
 import { SignalBook } from '../../src/monitoring/signals/signal-book.js';
 import { PipelineQueries } from '../../src/pipeline/queries.js';
 import { Registry, REGISTRY_ENTITIES } from '../../src/pipeline/registry/registry.js';
@@ -36,6 +37,8 @@ export class ConsoleApp {
   readonly registry: Registry;
   readonly queries: PipelineQueries;
   readonly signals: SignalBook;
+  /** Shows and takes requests; nothing runs here, so nobody is asked. */
+  readonly reconciliation: Reconciliation;
   readonly byRole = new Map<TokenRole, string>();
   /** Everything that was logged. */
   log = '';
@@ -70,6 +73,31 @@ export class ConsoleApp {
       clock: this.clock,
       log: this.logger(),
       names: this.registry,
+    });
+    const nobody = (): never => {
+      throw new Error('nothing runs here');
+    };
+    this.reconciliation = new Reconciliation({
+      database: db.database,
+      clock: this.clock,
+      log: this.logger(),
+      signals: this.signals,
+      registry: this.registry,
+      ledger: {
+        compare: nobody,
+        standings: nobody,
+        acceptedBetween: nobody,
+        traces: nobody,
+        touchedHours: nobody,
+        hourCounts: nobody,
+        ordersSeen: nobody,
+        lastWebhookAt: nobody,
+      },
+      verdicts: { confirm: nobody, markMissing: nobody },
+      requeue: { fetchOrders: nobody, requeue: nobody },
+      readBack: { ability: nobody, present: nobody, count: nobody },
+      listing: { step: nobody },
+      takes: nobody,
     });
   }
 
@@ -106,6 +134,7 @@ export class ConsoleApp {
         },
       },
       signals: self.signals,
+      reconciliation: self.reconciliation,
       health: [{ name: 'all', read: () => self.health[0] as HealthReport }],
       ready: () => ({ ready: self.ready, reason: self.ready ? null : 'starting' }),
       start: () => self.start,

@@ -13,6 +13,7 @@ import { ApiClient, type Environment, type Query } from './api-client.js';
 import type { Cli } from './cli.js';
 import { CliFailure, EXIT } from './exit.js';
 import { orderText } from './order-text.js';
+import { addReconciliation } from './reconciliation-commands.js';
 import { addSignals } from './signal-commands.js';
 import { table, when, WIDTH_MIN } from './table.js';
 
@@ -81,6 +82,7 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   addDeadLetters();
   addOperations();
   const cli: Cli = { program, api, width, command, print, list, outcome };
+  addReconciliation(cli);
   addSignals(cli);
   return program;
 

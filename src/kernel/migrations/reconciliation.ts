@@ -75,6 +75,7 @@ create table monitoring.gap (
 );
 create unique index gap_open on monitoring.gap (shop_id, subject_id, kind, destination_id) where closed_at is null;
 create index gap_next_look on monitoring.gap (next_look_at) where closed_at is null;
+create index gap_dead on monitoring.gap (found_at) where state = 'dead';
 create index gap_by_sale on monitoring.gap (shop_id, sold_at);
 create unique index gap_id on monitoring.gap (id);
 

@@ -1,8 +1,6 @@
 import type { Destination, Exception, Shop, Trace } from '../../pipeline/contract.js';
+import type { Stage } from '../contract.js';
 import type { ListedOrder } from './listed-order.js';
-
-/** Where on its way an obligation was lost: it did not reach this stage. */
-export type Stage = 'logged' | 'processed' | 'accepted' | 'received';
 
 /** What one exception means. */
 export type Verdict =

@@ -1,17 +1,14 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { Database, Queryable } from '../../kernel/database.js';
-import { KIND_CODES, kindOf, type ListedKind } from '../../pipeline/contract.js';
-import type { Stage } from './compare.js';
-
-export const GAP_STATES = ['open', 'requeued', 'recovered', 'dead', 'excluded'] as const;
-export type GapState = (typeof GAP_STATES)[number];
+import { KIND_CODES, kindOf, type Kind } from '../../pipeline/contract.js';
+import type { GapState, Stage } from '../contract.js';
 
 /** An obligation that did not reach a stage. */
 export interface Gap {
   id: string;
   shopId: string;
   subjectId: string;
-  kind: ListedKind;
+  kind: Kind;
   destinationId: number;
   orderId: string;
   ledgerDay: string;
@@ -44,18 +41,23 @@ export interface GapCount {
   state: GapState;
   reason: string | null;
   count: number;
+  /** Of these, how many have been put on their way again. */
+  requeued: number;
   /** Up to five orders. */
   sample: readonly string[];
 }
 
-/** Unrecovered obligations of one shop at one destination. */
-export interface OpenGaps {
+/** Orders of one shop that one destination lacks. */
+export interface Unrecovered {
   shopId: string;
   destinationId: number;
   orders: number;
+  /** Of these, how many nobody brings back any more. */
+  givenUp: number;
   oldestSoldAt: Date;
   oldestFoundAt: Date;
-  stages: Readonly<Record<string, number>>;
+  stages: readonly Stage[];
+  /** Up to five orders. */
   sample: readonly string[];
 }
 
@@ -110,6 +112,10 @@ const DUE = `
 select ${COLUMNS} from monitoring.gap g where g.closed_at is null and g.next_look_at <= $1
  order by g.next_look_at, g.id limit $2`;
 
+/** What was given up and arrived after all: a person has replayed it. Index: gap_dead. */
+const GIVEN_UP = `
+select ${COLUMNS} from monitoring.gap g where g.state = 'dead' and g.found_at > $1 order by g.id limit $2`;
+
 const UNDER_WAY = `
 select shop_id::text as "shopId", count(*)::integer as count from monitoring.gap
  where closed_at is null and state = 'requeued' group by shop_id`;
@@ -124,25 +130,33 @@ update monitoring.gap set next_look_at = $3, reason = coalesce($4, reason)
 
 const CLOSE = `
 update monitoring.gap set state = $3, reason = $4, closed_at = $5
- where shop_id = $1 and id = any ($2) and closed_at is null`;
+ where shop_id = $1 and id = any ($2) and (closed_at is null or state = 'dead')`;
 
 /** Index: reconciliation_gap's key. */
 const COUNTS = `
 select g.stage, g.cause, g.destination_id as "destinationId", g.state, g.reason, count(*)::integer as count,
-       (array_agg(g.order_id order by g.id))[1:5] as sample
+       count(*) filter (where g.requeues > 0)::integer as requeued, (array_agg(g.order_id order by g.id))[1:5] as sample
   from monitoring.reconciliation_gap link
   join monitoring.gap g on g.shop_id = link.shop_id and g.id = link.gap_id
  where link.shop_id = $1 and link.reconciliation_id = $2
  group by 1, 2, 3, 4, 5 order by count(*) desc, 1, 2, 3`;
 
-/** Index: gap_open. */
-const OPEN = `
-select shop_id::text as "shopId", destination_id as "destinationId", count(distinct order_id)::integer as orders,
-       min(sold_at) as "oldestSoldAt", min(found_at) as "oldestFoundAt", jsonb_object_agg(stage, of_stage) as stages,
-       (array_agg(order_id order by id))[1:5] as sample
-  from (select g.*, count(*) over (partition by shop_id, destination_id, stage) as of_stage from monitoring.gap g
-         where closed_at is null) open
- group by shop_id, destination_id`;
+/**
+ * Not recovered some time after they were found, and what was given up lately for another reason than a dead letter,
+ * which has its own signal. What was sold before the shop was connected is a back-fill, and nobody's loss.
+ *
+ * Index: gap_open, gap_dead.
+ */
+const UNRECOVERED = `
+select g.shop_id::text as "shopId", g.destination_id as "destinationId", count(distinct g.order_id)::integer as orders,
+       count(distinct g.order_id) filter (where g.state = 'dead')::integer as "givenUp",
+       min(g.sold_at) as "oldestSoldAt", min(g.found_at) as "oldestFoundAt",
+       array_agg(distinct g.stage) as stages, (array_agg(distinct g.order_id))[1:5] as sample
+  from monitoring.gap g
+  join unnest($1::bigint[], $2::timestamptz[]) as shop (id, connected_at) on shop.id = g.shop_id
+ where g.found_at <= $3 and g.sold_at >= shop.connected_at
+   and (g.closed_at is null or (g.state = 'dead' and g.found_at > $4 and g.cause not like 'dead-letter:%'))
+ group by g.shop_id, g.destination_id`;
 
 export class GapStore {
   constructor(
@@ -206,8 +220,23 @@ export class GapStore {
     return this.database.rows<GapCount & Record<string, unknown>>(COUNTS, [shopId, runId]);
   }
 
-  open(): Promise<OpenGaps[]> {
-    return this.database.rows<OpenGaps & Record<string, unknown>>(OPEN);
+  /** Gaps that were given up after `sinceAt`. */
+  givenUp(sinceAt: Date, limit: number): Promise<Gap[]> {
+    return this.gaps(GIVEN_UP, [sinceAt, limit]);
+  }
+
+  /** @param foundUntilAt younger gaps are being recovered @param givenUpSinceAt older ones have been told for long enough */
+  unrecovered(
+    shops: readonly { id: string; connectedAt: Date }[],
+    foundUntilAt: Date,
+    givenUpSinceAt: Date,
+  ): Promise<Unrecovered[]> {
+    return this.database.rows<Unrecovered & Record<string, unknown>>(UNRECOVERED, [
+      shops.map(({ id }) => id),
+      shops.map(({ connectedAt }) => connectedAt),
+      foundUntilAt,
+      givenUpSinceAt,
+    ]);
   }
 
   /** Newest first. */
@@ -237,7 +266,6 @@ export class GapStore {
 
   private async gaps(text: string, values: readonly unknown[]): Promise<Gap[]> {
     const rows = await this.database.rows<GapRow>(text, values);
-    // The cast is safe: only listed kinds are written.
-    return rows.map((row) => ({ ...row, kind: kindOf(row.kind) as ListedKind }));
+    return rows.map((row) => ({ ...row, kind: kindOf(row.kind) }));
   }
 }

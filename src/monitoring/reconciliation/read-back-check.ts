@@ -8,7 +8,6 @@ import type {
   Kind,
   LedgerReader,
   LedgerVerdicts,
-  ListedKind,
   ReadBack,
   ReadBackAbility,
   RegistryReader,
@@ -31,8 +30,8 @@ const LATER_MAX_MS = 30 * 60_000;
 /** Segment drops a repeat for about a day (docs/destinations/segment.md); past this, sending again could count twice. */
 const REPEATABLE_MS = 20 * 3_600_000;
 
-/** Kinds that reconciliation brings back; what else was lost after a 2xx has its next version, or nobody who knows. */
-const RECOVERABLE: ReadonlySet<Kind> = new Set<Kind>(['purchase', 'order-cancelled', 'refund'] satisfies ListedKind[]);
+/** Kinds that Shopify's records can bring back. A checkout is gone there when it has become an order. */
+const RECOVERABLE: ReadonlySet<Kind> = new Set<Kind>(['purchase', 'order-updated', 'order-cancelled', 'refund']);
 
 export interface ReadBackCheckDeps {
   database: Database;
@@ -163,7 +162,7 @@ export class ReadBackCheck {
     const found = absent.map((one): FoundGap & { standing: Standing } => ({
       shopId: one.shopId,
       subjectId: one.subjectId,
-      kind: one.kind as ListedKind,
+      kind: one.kind,
       destinationId: one.destinationId,
       orderId: one.orderId,
       ledgerDay: one.ledgerDay,

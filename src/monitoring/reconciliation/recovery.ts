@@ -4,7 +4,6 @@ import type { Round } from '../../kernel/loop.js';
 import type {
   FetchedOrder,
   LedgerReader,
-  ListedFact,
   ReadBack,
   RegistryReader,
   Requeue,
@@ -51,11 +50,27 @@ export class Recovery {
     return acted && due.length === LOOK_AT_ONCE ? 'busy' : 'idle';
   }
 
+  /**
+   * What was given up lately, and is there after all because a person has replayed it: said, so that nothing is called
+   * missing that has arrived.
+   */
+  async recallGivenUp(sinceAt: Date): Promise<void> {
+    for (const [shopId, gaps] of Map.groupBy(await this.deps.gaps.givenUp(sinceAt, 1_000), (gap) => gap.shopId)) {
+      const standings = new Map((await this.deps.ledger.standings(gaps)).map((one) => [keyOf(one), one]));
+      const back = gaps.filter((gap) => {
+        const standing = standings.get(keyOf(gap));
+        const isThere = standing?.state === 'accepted' || standing?.state === 'confirmed';
+        return isThere && (standing.acceptedAt ?? standing.updatedAt) > gap.foundAt;
+      });
+      if (back.length > 0) await this.deps.gaps.close(shopId, idsOf(back), 'recovered', 'replayed');
+    }
+  }
+
   /** @returns whether anything changed */
   private async ofShop(shop: Shop, gaps: readonly Gap[], underWay: number, signal: AbortSignal): Promise<boolean> {
     const { clock, gaps: store } = this.deps;
     const standings = new Map<string, Standing>();
-    for (const standing of await this.deps.ledger.standings(gaps.map(factOf))) standings.set(keyOf(standing), standing);
+    for (const standing of await this.deps.ledger.standings(gaps)) standings.set(keyOf(standing), standing);
     const nowMs = clock.nowMs();
     const wanted: Gap[] = [];
     const closing = new Map<string, { gaps: Gap[]; state: 'recovered' | 'dead' | 'excluded'; reason: string | null }>();
@@ -132,6 +147,7 @@ export class Recovery {
 const KIND_OF_TOPIC: Readonly<Record<string, Gap['kind']>> = {
   'orders/create': 'purchase',
   'orders/paid': 'purchase',
+  'orders/updated': 'order-updated',
   'orders/cancelled': 'order-cancelled',
   'refunds/create': 'refund',
 };
@@ -155,10 +171,6 @@ export function requeueItems(
         gapIds: [gap.id],
       })),
   );
-}
-
-function factOf({ shopId, subjectId, orderId, kind, ledgerDay }: Gap): ListedFact {
-  return { shopId, subjectId, orderId, kind, ledgerDay };
 }
 
 function keyOf(one: { subjectId: string; kind: string; destinationId: number }): string {

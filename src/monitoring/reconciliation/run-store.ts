@@ -1,10 +1,8 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { Database, Queryable } from '../../kernel/database.js';
 import type { Kind, State } from '../../pipeline/contract.js';
+import type { ReconciliationState } from '../contract.js';
 import type { ListingPosition, ListingWindow } from './listing.js';
-
-export const RUN_STATES = ['queued', 'running', 'partial', 'blind', 'settling', 'complete', 'failed'] as const;
-export type RunState = (typeof RUN_STATES)[number];
 
 /** How the obligations of one destination and kind stood when they were compared. `absent`: the ledger knew nothing. */
 export interface StageCount {
@@ -20,7 +18,7 @@ export interface Run {
   why: string;
   requestedBy: string;
   window: ListingWindow;
-  state: RunState;
+  state: ReconciliationState;
   /** Why it is partial, blind or failed. */
   detail: string | null;
   /** What the window does not cover. */
@@ -179,7 +177,7 @@ export class RunStore {
   }
 
   /** Newest first. */
-  list(filter: { shopId?: string; state?: RunState; beforeId?: string }, limit: number): Promise<Run[]> {
+  list(filter: { shopId?: string; state?: ReconciliationState; beforeId?: string }, limit: number): Promise<Run[]> {
     return this.runs(
       `select ${COLUMNS} from monitoring.reconciliation
         where ($1::bigint is null or shop_id = $1) and ($2::text is null or state = $2)
@@ -189,12 +187,13 @@ export class RunStore {
     );
   }
 
-  /** Scheduled runs that have not ended well, newest of each shop; for what is signalled. */
-  hindered(): Promise<Run[]> {
+  /** Runs that cannot look and were asked for some time ago, the newest of each shop. */
+  hindered(requestedUntilAt: Date): Promise<Run[]> {
     return this.runs(
       `select distinct on (shop_id) ${COLUMNS} from monitoring.reconciliation
-        where finished_at is null and state in ('partial', 'blind') order by shop_id, id desc`,
-      [],
+        where finished_at is null and state in ('partial', 'blind') and requested_at <= $1
+        order by shop_id, id desc`,
+      [requestedUntilAt],
     );
   }
 
