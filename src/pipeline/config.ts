@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { rangeFault } from '../kernel/address-guard.js';
 import { didYouMean, member, type KeyPath } from '../kernel/config-faults.js';
 import type { Sections } from '../kernel/config.js';
+import { serviceAccountFault } from './destinations/google-account.js';
 import { secretFault } from './destinations/standard-webhook.js';
 
 /** Facts about a key that the generated document shows. */
@@ -141,7 +142,8 @@ const openUrl = httpUrl.refine(
   (value) => !URL.canParse(value) || (new URL(value).username === '' && new URL(value).password === ''),
   'must not hold a user name or password',
 );
-const endpoint = (usual: string) => openUrl.optional().meta(about(`Where it is called. Default ${usual}.`));
+const endpointOf = (what: string, usual: string) => openUrl.optional().meta(about(`${what} Default ${usual}.`));
+const endpoint = (usual: string) => endpointOf('Where it is called.', usual);
 
 /** Keys of one kind each; its adapter parses the same keys, with the same defaults, from `own`. */
 export const destinationKinds = {
@@ -161,10 +163,45 @@ export const destinationKinds = {
       .boolean('expected true or false')
       .optional()
       .meta(about("Ask GA4's validation server about each new shape of event first. Default false.")),
+    propertyId: z
+      .string('expected text')
+      .regex(/^\d{1,20}$/, 'expected the number of the property, in quotes')
+      .optional()
+      .meta(about('Number of the property. With serviceAccount, purchases are read back from its Data API.')),
+    serviceAccount: z
+      .string('expected text')
+      .superRefine((value, context) => {
+        const message = serviceAccountFault(value);
+        if (message !== null) context.addIssue({ code: 'custom', message });
+      })
+      .optional()
+      .meta(
+        about('Key of a Google service account that may view the property, as the JSON that Google made.', {
+          secret: true,
+        }),
+      ),
+    dataEndpoint: endpointOf('Where the Data API is called.', 'https://analyticsdata.googleapis.com'),
+    settlingHours: z
+      .number('expected a number')
+      .positive('expected a number above 0')
+      .max(168, 'expected at most 168')
+      .optional()
+      .meta(about('Hours until a purchase that GA4 does not show counts as not received. Default 48.')),
   },
   segment: {
     writeKey: secret('Write key of the source.'),
     endpoint: endpoint('https://api.segment.io'),
+    publicToken: secret(
+      'Token of the Public API that may read the source. With sourceId, received events are counted there.',
+    ).optional(),
+    sourceId: nonEmpty.optional().meta(about('Id of the source, as the Public API names it.')),
+    publicEndpoint: endpointOf('Where the Public API is called.', 'https://api.segmentapis.com'),
+    settlingMinutes: z
+      .number('expected a number')
+      .positive('expected a number above 0')
+      .max(1_440, 'expected at most 1440')
+      .optional()
+      .meta(about('Minutes until an event that Segment does not count is not received. Default 5.')),
   },
   postgres: {
     url: databaseUrl.meta(about('The database that gets the rows.', { secret: true })),

@@ -320,9 +320,18 @@ export interface DestinationAdapter {
     destination: Destination,
     signal: AbortSignal,
   ): Promise<Outcome[]>;
+  /** Absent: its far side cannot be asked what it has. */
+  readonly readBack?: AdapterReadBack;
   /** Releases connections. */
   close(): Promise<void>;
 }
+
+/**
+ * How one kind is asked what its far side has: as the port `ReadBack`, of which a kind has only what its means need
+ * (`present` for `ids`, `count` for `counts`). As `send`, it does not throw for anything the world does, and every
+ * request has its deadline besides `signal`.
+ */
+export type AdapterReadBack = Pick<ReadBack, 'ability'> & Partial<Pick<ReadBack, 'present' | 'count'>>;
 
 /** The adapter for a destination: the sandbox's have their own, because only they may reach loopback unasked. */
 export type AdapterOf = (destination: Pick<Destination, 'kind' | 'world'>) => DestinationAdapter | undefined;
@@ -779,13 +788,29 @@ export interface ReadBackAbility {
   why: string | null;
 }
 
+/** One obligation as reading back asks for it. */
+export interface ReadBackItem {
+  subjectId: string;
+  orderId: string;
+  version: string;
+  occurredAt: Date;
+  acceptedAt: Date;
+}
+
+/** Not now: quota, no connection, a refused credential, an answer that cannot be read. Nothing is lost by that. */
+export interface ReadBackLater {
+  outcome: 'later';
+  detail: string;
+  /** `null` = the far side did not say. */
+  retryAfterMs: number | null;
+}
+
 export type ReadBackPresent =
   | { outcome: 'read'; present: ReadonlySet<string> }
-  /** Not now: quota, no connection, a refused credential. */
-  | { outcome: 'later'; detail: string; retryAfterMs: number | null };
+  /** `present`: found all the same, where the far side withheld a part. Of all others nothing can be said. */
+  | (ReadBackLater & { present?: ReadonlySet<string> });
 
-export type ReadBackCount =
-  { outcome: 'read'; received: number } | { outcome: 'later'; detail: string; retryAfterMs: number | null };
+export type ReadBackCount = { outcome: 'read'; received: number } | ReadBackLater;
 
 /** Reading back from destinations. */
 export interface ReadBack {
@@ -795,10 +820,13 @@ export interface ReadBack {
     destination: Destination,
     shop: Shop,
     kind: Kind,
-    items: readonly { subjectId: string; orderId: string; version: string; occurredAt: Date; acceptedAt: Date }[],
+    items: readonly ReadBackItem[],
     signal?: AbortSignal,
   ): Promise<ReadBackPresent>;
-  /** How many events of a kind the destination took in `[fromAt, toAt)` by its own clock, of all shops. */
+  /**
+   * How many events of a kind the destination took in `[fromAt, toAt)` by its own clock, of all shops, and of whoever
+   * else sends to it. Whole minutes in the last two days; before that whole hours, back to 30 days.
+   */
   count(destination: Destination, kind: Kind, fromAt: Date, toAt: Date, signal?: AbortSignal): Promise<ReadBackCount>;
 }
 

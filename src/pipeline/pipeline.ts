@@ -30,6 +30,7 @@ import { DeadLetters } from './delivery/dead-letters.js';
 import { Sender } from './delivery/sender.js';
 import { SettleQueue } from './delivery/settle-queue.js';
 import { DeliveryWorker } from './delivery/worker.js';
+import { DestinationReadBack } from './destinations/read-back.js';
 import { createAdapters } from './destinations/registry.js';
 import { Enricher } from './enrichment.js';
 import { EventCache } from './event-cache.js';
@@ -93,6 +94,7 @@ export class Pipeline {
   readonly worker: DeliveryWorker;
   readonly webhooks: WebhookReader;
   readonly adminApi: AdminApi;
+  private readonly readBack: DestinationReadBack;
   private readonly dataSource: DataSource;
   private readonly adapters: Record<World, ReadonlyMap<DestinationKind, DestinationAdapter>>;
   private readonly adminHttp: Record<World, HttpOut>;
@@ -163,6 +165,7 @@ export class Pipeline {
       sandbox: createAdapters({ clock, log, allowPrivateAddresses: reach.sandbox }),
     };
     const adapters: AdapterOf = ({ kind, world }) => this.adapters[world].get(kind);
+    this.readBack = new DestinationReadBack(adapters);
     this.dataSource = createDataSource(options.databaseUrl, REGISTRY_ENTITIES);
     this.registry = new Registry({
       source: this.dataSource,
@@ -305,7 +308,7 @@ export class Pipeline {
       },
       verdicts: { confirm: later, markMissing: later },
       requeue: { fetchOrders: later, requeue: later },
-      readBack: { ability: later, present: later, count: later },
+      readBack: this.readBack,
       tallies: { failing: later },
       takes: ({ kind, world }) => this.adapters[world].get(kind)?.kinds ?? new Set(),
     };

@@ -5,19 +5,10 @@ import type { HttpOut } from '../../kernel/http-out.js';
 import type { Logger } from '../../kernel/log.js';
 import type { DeliveryItem, Destination, DestinationAdapter, Formatted, Kind, Outcome } from '../contract.js';
 import { BODY_MAX_BYTES, GA4_EVENT_NAMES, formatGa4, type Ga4Request } from './ga4-format.js';
+import type { Ga4ReadBack } from './ga4-read-back.js';
+import { GA4_SETTINGS, type Ga4Settings } from './ga4-settings.js';
 import { faultOutcome, outcomeOf, withoutSecrets } from './outcome.js';
 import { OwnSettings } from './own-settings.js';
-import { httpUrl } from './own-url.js';
-
-const SETTINGS = z.strictObject({
-  measurementId: z.string().regex(/^G-[A-Za-z0-9]+$/, 'must look like G-XXXXXXX'),
-  apiSecret: z.string().min(1, 'must not be empty'),
-  endpoint: httpUrl.optional(),
-  region: z.literal('eu').optional(),
-  transactionId: z.enum(['order-id', 'order-name']).default('order-id'),
-  validate: z.boolean().default(false),
-});
-type Settings = z.infer<typeof SETTINGS>;
 
 const HEADERS = { 'content-type': 'application/json', 'user-agent': 'Plumbline' };
 const DEBUG_DEADLINE_MS = 4_000; // leaves the rest of the ten seconds to the event itself
@@ -38,8 +29,8 @@ export class Ga4Adapter implements DestinationAdapter {
   readonly kind = 'ga4';
   readonly kinds: ReadonlySet<Kind> = new Set(Object.keys(GA4_EVENT_NAMES) as Kind[]);
   readonly batch = { items: 1, bytes: BODY_MAX_BYTES };
-  readonly secretKeys = ['apiSecret'];
-  private readonly settings = new OwnSettings<Settings>(SETTINGS);
+  readonly secretKeys = ['apiSecret', 'serviceAccount'];
+  private readonly settings = new OwnSettings<Ga4Settings>(GA4_SETTINGS);
   /** Shapes of events the validation server has found no fault with, by destination. */
   private readonly validShapes = new Set<string>();
 
@@ -47,6 +38,7 @@ export class Ga4Adapter implements DestinationAdapter {
     private readonly http: Pick<HttpOut, 'request' | 'close'>,
     private readonly clock: Clock,
     private readonly log: Logger,
+    readonly readBack: Ga4ReadBack,
   ) {}
 
   isIdempotent(kind: Kind): boolean {
@@ -77,7 +69,7 @@ export class Ga4Adapter implements DestinationAdapter {
   }
 
   async close(): Promise<void> {
-    await this.http.close();
+    await Promise.all([this.http.close(), this.readBack.close()]);
   }
 
   private async sendOne(
@@ -107,7 +99,7 @@ export class Ga4Adapter implements DestinationAdapter {
   private async validate(
     request: Ga4Request,
     destination: Destination,
-    settings: Settings,
+    settings: Ga4Settings,
     signal: AbortSignal,
   ): Promise<string | null> {
     const key = `${destination.id} ${request.shape}`;
@@ -131,7 +123,7 @@ export class Ga4Adapter implements DestinationAdapter {
   }
 }
 
-function collectUrl(settings: Settings, path: string): string {
+function collectUrl(settings: Ga4Settings, path: string): string {
   const fallback =
     settings.region === 'eu' ? 'https://region1.google-analytics.com' : 'https://www.google-analytics.com';
   const query = new URLSearchParams({ measurement_id: settings.measurementId, api_secret: settings.apiSecret });

@@ -47,7 +47,7 @@ export function outcomeOf(
   return { outcome: 'unreachable', retryAfterMs: null, status, detail };
 }
 
-function describeAnswer(result: Extract<HttpResult, { kind: 'answer' }>, secrets: readonly string[]): string {
+export function describeAnswer(result: Extract<HttpResult, { kind: 'answer' }>, secrets: readonly string[]): string {
   // Cut after the secrets are out: a cut in the middle of one would leave a half that is no longer recognised.
   const said = withoutSecrets(result.body.replace(/\s+/g, ' ').trim(), secrets).slice(0, DETAIL_MAX_CHARS);
   return said === '' ? `answered ${result.status}` : `answered ${result.status}: ${said}`;

@@ -1,4 +1,5 @@
-import type { Kind } from '../contract.js';
+import type { Kind, ReadBackItem } from '../contract.js';
+import { eventId } from '../event/event-id.js';
 import type { EventRecord } from './event-record.js';
 
 /** One row, ready for the wire: every text is storable, the payload is JSON text. */
@@ -130,4 +131,29 @@ export function upsertValues(rows: readonly Row[], loadedAt: Date): unknown[] {
 export function readBackValues(rows: readonly Row[]): unknown[] {
   const column = (name: keyof Row): (string | null)[] => rows.map((row) => row[name]);
   return [column('shop_domain'), column('subject_id'), column('kind'), column('occurred_at'), column('event_id')];
+}
+
+/**
+ * Which subjects of a kind are there: $1 shop, $2 kind, $3…$5 arrays of subject, occurred_at and event id, $6 whether
+ * the key alone proves it. Leans on the primary key; takes no lock that a load would wait for.
+ */
+export function findSubjects(table: string): string {
+  return `
+    select place::integer as place
+      from unnest($3::text[], $4::timestamptz[], $5::text[])
+           with ordinality as wanted (subject_id, occurred_at, event_id, place)
+      join ${table} as kept
+        on kept.shop_domain = $1 and kept.kind = $2 and kept.subject_id = wanted.subject_id
+     where $6 or kept.event_id = wanted.event_id or kept.occurred_at >= wanted.occurred_at`;
+}
+
+export function findSubjectsValues(shopDomain: string, kind: Kind, items: readonly ReadBackItem[]): unknown[] {
+  return [
+    storableText(shopDomain),
+    kind,
+    items.map(({ subjectId }) => storableText(subjectId)),
+    items.map(({ occurredAt }) => occurredAt),
+    items.map(({ subjectId, version }) => eventId({ shopDomain, subjectId, kind, version })),
+    kind !== 'order-updated', // every other kind happens once, so there is one row that it can be
+  ];
 }

@@ -1,5 +1,4 @@
 import pg from 'pg';
-import { z } from 'zod';
 import type { Clock } from '../../kernel/clock.js';
 import { QuietClient, isDataError } from '../../kernel/database.js';
 import { messageOf } from '../../kernel/errors.js';
@@ -17,6 +16,7 @@ import { bisect, type Tried } from './bisect.js';
 import { eventRecord } from './event-record.js';
 import { withoutSecrets } from './outcome.js';
 import { OwnSettings } from './own-settings.js';
+import { PostgresReadBack } from './postgres-read-back.js';
 import {
   createTable,
   quotedTable,
@@ -27,22 +27,12 @@ import {
   upsertValues,
   type Row,
 } from './postgres-rows.js';
-
-const SETTINGS = z.strictObject({
-  url: z.string().regex(/^postgres(?:ql)?:\/\//, 'must be a postgres:// URL'),
-  table: z
-    .string()
-    .refine((table) => quotedTable(table) !== null, 'must be a lower-case table name, optionally schema.table')
-    .default('plumbline_events'),
-});
-type Settings = z.infer<typeof SETTINGS>;
+import { POSTGRES_SETTINGS, sayingOf, troubleOf, type PostgresSettings } from './postgres-settings.js';
 
 const POOL_MAX = 4; // per warehouse: it is a guest's, and one batch holds many rows
 const CONNECT_TIMEOUT_MS = 3_000;
 const STATEMENT_TIMEOUT_MS = 8_000; // under the ten seconds of a send, so that the server ends it and not only we
 const CLIENT_TIMEOUT_MS = 9_000;
-
-const CREDENTIALS = /^28/;
 
 /**
  * A PostgreSQL warehouse: one row an event, loaded in batches, then read back in a statement of its own after the
@@ -58,7 +48,8 @@ export class PostgresAdapter implements DestinationAdapter {
   readonly kinds: ReadonlySet<Kind> = new Set(Object.keys(KIND_CODES) as Kind[]);
   readonly batch = { items: 200, bytes: 4 * 1024 * 1024 };
   readonly secretKeys = ['url'];
-  private readonly settings = new OwnSettings<Settings>(SETTINGS);
+  readonly readBack: PostgresReadBack;
+  private readonly settings = new OwnSettings<PostgresSettings>(POSTGRES_SETTINGS);
   private readonly pools = new Map<string, pg.Pool>();
   /** Tables known to exist, by URL and name. */
   private readonly ready = new Set<string>();
@@ -66,7 +57,9 @@ export class PostgresAdapter implements DestinationAdapter {
   constructor(
     private readonly clock: Clock,
     private readonly log: Logger,
-  ) {}
+  ) {
+    this.readBack = new PostgresReadBack(log);
+  }
 
   isIdempotent(): boolean {
     return true;
@@ -98,7 +91,7 @@ export class PostgresAdapter implements DestinationAdapter {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.pools.values()].map((pool) => pool.end()));
+    await Promise.all([this.readBack.close(), ...[...this.pools.values()].map((pool) => pool.end())]);
     this.pools.clear();
   }
 
@@ -116,14 +109,18 @@ export class PostgresAdapter implements DestinationAdapter {
     }
   }
 
-  private async loadPart(rows: readonly Row[], settings: Settings, table: string, signal: AbortSignal): Promise<Tried> {
+  private async loadPart(
+    rows: readonly Row[],
+    settings: PostgresSettings,
+    table: string,
+    signal: AbortSignal,
+  ): Promise<Tried> {
     const same = (outcome: Outcome): Tried => ({ outcomes: rows.map(() => outcome) });
-    const detailOf = (error: unknown): string => withoutSecrets(messageOf(error), secretsOf(settings.url));
     let client: pg.PoolClient;
     try {
       client = await this.pool(settings.url).connect();
     } catch (error) {
-      return same(refused(error, detailOf(error)));
+      return same(refused(error, settings));
     }
     let released = false;
     const release = (broken?: Error): void => {
@@ -146,10 +143,10 @@ export class PostgresAdapter implements DestinationAdapter {
     } catch (error) {
       if (!(error instanceof pg.DatabaseError)) {
         release(error instanceof Error ? error : new Error(messageOf(error)));
-        return same({ outcome: 'ambiguous', detail: detailOf(error) });
+        return same({ outcome: 'ambiguous', detail: sayingOf(error, settings) });
       }
       if (error.code === '42P01') this.ready.delete(readyKey(settings.url, table)); // dropped since: made again next time
-      const outcome = refused(error, detailOf(error));
+      const outcome = refused(error, settings);
       return isDataError(error) ? { poisoned: outcome } : same(outcome);
     } finally {
       release();
@@ -158,16 +155,13 @@ export class PostgresAdapter implements DestinationAdapter {
   }
 
   /** Reads the keys back, after the commit and in a statement of its own. A failed read leaves them unproved. */
-  private async confirm(rows: readonly Row[], settings: Settings, table: string): Promise<Outcome[]> {
+  private async confirm(rows: readonly Row[], settings: PostgresSettings, table: string): Promise<Outcome[]> {
     try {
       const found = await this.pool(settings.url).query<{ place: number }>(readBack(table), readBackValues(rows));
       const places = new Set(found.rows.map(({ place }) => place));
       return rows.map((_row, index) => ({ outcome: 'accepted', confirmed: places.has(index + 1) }));
     } catch (error) {
-      this.log.warn(
-        { reason: withoutSecrets(messageOf(error), secretsOf(settings.url)) },
-        'warehouse read-back failed',
-      );
+      this.log.warn({ reason: sayingOf(error, settings) }, 'warehouse read-back failed');
       return rows.map(() => ({ outcome: 'accepted', confirmed: false }));
     }
   }
@@ -217,23 +211,16 @@ function readyKey(url: string, table: string): string {
   return `${url} ${table}`;
 }
 
-/** The password in a URL, as written and as it is meant: a driver may quote either. */
-function secretsOf(url: string): string[] {
-  if (!URL.canParse(url)) return [url];
-  const { password } = new URL(url);
-  return [password, new URLSearchParams(`password=${password.replaceAll('+', '%2B')}`).get('password') ?? ''];
-}
-
 /**
  * What a failure means when the server said so itself, or when no connection came about. Only a fault of the data
  * buries the event: a missing right, table or database is the destination's state and can be mended.
  */
-function refused(error: unknown, detail: string): Outcome {
-  const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
+function refused(error: unknown, settings: PostgresSettings): Outcome {
   if (isDataError(error)) {
+    const code = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
+    const detail = sayingOf(error, settings);
     // A constraint the customer added is theirs to judge; anything else we should not have sent.
     return { outcome: 'rejected', lane: code.startsWith('23') ? 'theirs' : 'ours', reason: `sql-${code}`, detail };
   }
-  const what = CREDENTIALS.test(code) ? 'credentials rejected: ' : code === '' ? '' : `SQLSTATE ${code}: `;
-  return { outcome: 'unreachable', retryAfterMs: null, detail: `${what}${detail}` };
+  return { outcome: 'unreachable', retryAfterMs: null, detail: troubleOf(error, settings) };
 }

@@ -4,8 +4,10 @@ import { HttpOut } from '../../kernel/http-out.js';
 import type { Logger } from '../../kernel/log.js';
 import type { DestinationAdapter, DestinationKind } from '../contract.js';
 import { Ga4Adapter } from './ga4.js';
+import { Ga4ReadBack } from './ga4-read-back.js';
 import { PostgresAdapter } from './postgres.js';
 import { SegmentAdapter } from './segment.js';
+import { SegmentReadBack } from './segment-read-back.js';
 import { WebhookAdapter } from './webhook.js';
 
 export interface AdapterDeps {
@@ -22,10 +24,10 @@ export function createAdapters({
   log,
 }: AdapterDeps): Map<DestinationKind, DestinationAdapter> {
   const guard = new AddressGuard(allowPrivateAddresses);
-  // Connections of its own for each kind: one kind's slow far side takes none of another's.
+  // Connections of its own for each kind, and for reading it back: a slow far side takes none of another's.
   const adapters: DestinationAdapter[] = [
-    new Ga4Adapter(new HttpOut(guard), clock, log),
-    new SegmentAdapter(new HttpOut(guard), clock),
+    new Ga4Adapter(new HttpOut(guard), clock, log, new Ga4ReadBack(new HttpOut(guard), clock)),
+    new SegmentAdapter(new HttpOut(guard), clock, new SegmentReadBack(new HttpOut(guard), clock)),
     new WebhookAdapter(new HttpOut(guard), clock),
     new PostgresAdapter(clock, log),
   ];

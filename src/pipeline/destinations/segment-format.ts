@@ -38,7 +38,8 @@ export function formatSegment(item: DeliveryItem, destination: Destination): For
   return track((line) => leanProduct(line, money));
 }
 
-const EVENT_NAMES = {
+/** What each kind is called; a customer is an `identify` and has no name. */
+export const EVENT_NAMES = {
   purchase: 'Order Completed',
   'order-updated': 'Order Updated',
   'order-cancelled': 'Order Cancelled',

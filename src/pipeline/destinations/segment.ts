@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import type { Clock } from '../../kernel/clock.js';
 import { messageOf } from '../../kernel/errors.js';
 import type { HttpOut } from '../../kernel/http-out.js';
@@ -14,14 +13,9 @@ import {
 import { bisect, type Tried } from './bisect.js';
 import { faultOutcome, outcomeOf } from './outcome.js';
 import { OwnSettings } from './own-settings.js';
-import { httpUrl } from './own-url.js';
 import { formatSegment, type SegmentRequest } from './segment-format.js';
-
-const SETTINGS = z.strictObject({
-  writeKey: z.string().min(1, 'must not be empty'),
-  endpoint: httpUrl.optional(),
-});
-type Settings = z.infer<typeof SETTINGS>;
+import type { SegmentReadBack } from './segment-read-back.js';
+import { SEGMENT_SETTINGS, type SegmentSettings } from './segment-settings.js';
 
 const DEFAULT_ENDPOINT = 'https://api.segment.io';
 const BATCH_MAX_BYTES = 500 * 1024;
@@ -43,12 +37,13 @@ export class SegmentAdapter implements DestinationAdapter {
   readonly kind = 'segment';
   readonly kinds: ReadonlySet<Kind> = new Set(Object.keys(KIND_CODES) as Kind[]);
   readonly batch = { items: 100, bytes: BATCH_MAX_BYTES - ENVELOPE_BYTES };
-  readonly secretKeys = ['writeKey'];
-  private readonly settings = new OwnSettings<Settings>(SETTINGS);
+  readonly secretKeys = ['writeKey', 'publicToken'];
+  private readonly settings = new OwnSettings<SegmentSettings>(SEGMENT_SETTINGS);
 
   constructor(
     private readonly http: Pick<HttpOut, 'request' | 'close'>,
     private readonly clock: Clock,
+    readonly readBack: SegmentReadBack,
   ) {}
 
   isIdempotent(): boolean {
@@ -79,10 +74,10 @@ export class SegmentAdapter implements DestinationAdapter {
   }
 
   async close(): Promise<void> {
-    await this.http.close();
+    await Promise.all([this.http.close(), this.readBack.close()]);
   }
 
-  private async post(messages: readonly string[], settings: Settings, signal: AbortSignal): Promise<Tried> {
+  private async post(messages: readonly string[], settings: SegmentSettings, signal: AbortSignal): Promise<Tried> {
     // sentAt is the time of this try: Segment corrects clocks with it, while `timestamp` stays the order's.
     const body = `{"batch":[${messages.join(',')}],"sentAt":"${this.clock.now().toISOString()}"}`;
     if (messages.length > 1 && Buffer.byteLength(body) > BATCH_MAX_BYTES) {

@@ -4,6 +4,7 @@ import type { HttpRequest, HttpResult } from '../../../src/kernel/http-out.js';
 import { silentLogger } from '../../../src/kernel/log.js';
 import type { DeliveryItem, Outcome } from '../../../src/pipeline/contract.js';
 import { Ga4Adapter } from '../../../src/pipeline/destinations/ga4.js';
+import { Ga4ReadBack } from '../../../src/pipeline/destinations/ga4-read-back.js';
 import { ga4FarSide } from './far-sides.js';
 import { destinationOf, itemOf } from './items.js';
 
@@ -83,7 +84,8 @@ describe('a GA4 destination', () => {
       },
       close: async () => {},
     };
-    const adapter = new Ga4Adapter(http, new ManualClock(0), silentLogger);
+    const clock = new ManualClock(0);
+    const adapter = new Ga4Adapter(http, clock, silentLogger, new Ga4ReadBack(http, clock));
     const destination = destinationOf('ga4', { measurementId: 'G-1', apiSecret: 'x', ...own });
     const formatted = adapter.format(itemOf('purchase'), destination);
     if (!formatted.ok) throw new Error(formatted.detail);
