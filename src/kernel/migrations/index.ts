@@ -1,6 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { CREATE_MONITORING } from './monitoring.js';
 import { CREATE_PIPELINE } from './schema.js';
+import { CREATE_SUBSCRIPTIONS } from './subscriptions.js';
 
 /** A migration that is one string of SQL. */
 abstract class SqlMigration implements MigrationInterface {
@@ -26,5 +27,14 @@ export class CreateMonitoring1764100000000 extends SqlMigration {
   protected readonly sql = CREATE_MONITORING;
 }
 
+export class CreateSubscriptions1764400000000 extends SqlMigration {
+  readonly name = 'CreateSubscriptions1764400000000';
+  protected readonly sql = CREATE_SUBSCRIPTIONS;
+}
+
 /** In order. Each must be safe while the previous release still runs. */
-export const MIGRATIONS = [CreatePipeline1764000000000, CreateMonitoring1764100000000];
+export const MIGRATIONS = [
+  CreatePipeline1764000000000,
+  CreateMonitoring1764100000000,
+  CreateSubscriptions1764400000000,
+];

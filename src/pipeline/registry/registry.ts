@@ -139,7 +139,7 @@ export class Registry implements RegistryReader {
       settings: Object.freeze(row.settings),
       destinationIds: links.map(({ destinationId }) => destinationId),
       subscriptions: row.subscriptions,
-      connectedAt: row.createdAt,
+      connectedAt: row.connectedAt ?? row.createdAt,
       uninstalledAt: row.uninstalledAt,
     });
   }
