@@ -34,7 +34,13 @@ export const CALM: Readonly<StoreTrouble> = {
 /** How a destination misbehaves. `losing` answers 2xx and keeps nothing; `cutting` keeps it and hangs up unanswered. */
 const DESTINATION_MODES = ['calm', 'down', 'slow', 'throttling', 'losing', 'cutting'] as const;
 export type DestinationMode = (typeof DESTINATION_MODES)[number];
-const ADMIN_MODES = ['none', 'unavailable', 'frozen', 'throttled'] as const satisfies readonly AdminTrouble[];
+const ADMIN_MODES = [
+  'none',
+  'unavailable',
+  'frozen',
+  'throttled',
+  'refusing-writes',
+] as const satisfies readonly AdminTrouble[];
 
 const SHARES = ['drop', 'duplicate', 'repeat', 'reorder', 'oversize'] as const;
 
@@ -46,6 +52,7 @@ export type Trouble =
   | { kind: 'old-secret'; store: string | null; seconds: number }
   | { kind: 'remove-subscription'; store: string | null; topic: string | null }
   | { kind: 'uninstall'; store: string | null }
+  | { kind: 'reinstall'; store: string | null }
   | { kind: 'destination'; destination: string | null; mode: DestinationMode }
   | { kind: 'admin'; mode: AdminTrouble }
   | { kind: 'rate'; ordersPerSecond: number }
@@ -73,6 +80,7 @@ export function parseTrouble(input: Readonly<Record<string, unknown>>): Trouble 
     case 'remove-subscription':
       return { kind, store, topic: text(input.topic) };
     case 'uninstall':
+    case 'reinstall':
       return { kind, store };
     case 'destination':
       return { kind, destination: text(input.destination), mode: oneOf(DESTINATION_MODES, input.value) };
@@ -134,6 +142,8 @@ export function sentence(trouble: Trouble): string {
       return `Subscription ${trouble.topic ?? 'of every topic'} removed: ${where}`;
     case 'uninstall':
       return `App uninstalled: ${where}`;
+    case 'reinstall':
+      return `App installed again, without a subscription: ${where}`;
     case 'destination':
       return `${trouble.destination ?? 'Every destination'} is ${MODE_WORDS[trouble.mode]}`;
     case 'admin':
@@ -159,4 +169,5 @@ export const ADMIN_WORDS: Record<AdminTrouble, string> = {
   unavailable: 'is down (503)',
   frozen: 'says the shop is frozen (402)',
   throttled: 'throttles every query',
+  'refusing-writes': 'refuses to change subscriptions',
 };

@@ -233,6 +233,10 @@ export class World {
       case 'uninstall':
         this.announce(shop, 'app/uninstalled', shopBody(shop.store), this.numbers.uuid(), null);
         this.unsubscribe(shop, null);
+        shop.isInstalled = false;
+        break;
+      case 'reinstall':
+        shop.isInstalled = true;
         break;
       default:
         shop.trouble[trouble.kind] = trouble.share;
@@ -255,6 +259,7 @@ export class World {
       till: new Till(store, seed, this.numbers),
       book: new OrderBook(Math.ceil(ordersMax / storeCount)),
       key: null,
+      isInstalled: true,
       trouble: { ...CALM },
       stats: {
         sold: 0,
@@ -296,6 +301,7 @@ export class World {
   private calm(): void {
     for (const shop of this.shops.values()) {
       shop.trouble = { ...CALM };
+      shop.isInstalled = true;
       this.subscribe(shop);
     }
     for (const destination of this.destinations) destination.mode = 'calm';

@@ -58,7 +58,12 @@ const GROUPS: readonly Group[] = [
       {
         press: 'uninstall',
         label: 'Uninstall the app',
-        effect: 'app/uninstalled is sent, then every subscription is gone.',
+        effect: 'app/uninstalled is sent, then every subscription is gone and the token is dead.',
+      },
+      {
+        press: 'reinstall',
+        label: 'Install it again',
+        effect: 'The token works again; there is no subscription yet.',
       },
     ],
   },
@@ -98,6 +103,11 @@ const GROUPS: readonly Group[] = [
       { press: 'admin unavailable', label: 'Outage (503)', effect: 'Comparison is blind: unknown, not lost.' },
       { press: 'admin throttled', label: 'Throttle', effect: 'Every query is asked to wait.' },
       { press: 'admin frozen', label: 'Frozen shops (402)', effect: 'As for a shop that does not pay its bill.' },
+      {
+        press: 'admin refusing-writes',
+        label: 'Refuse changes',
+        effect: 'Lists subscriptions and refuses to make, change or delete one.',
+      },
       { press: 'admin none', label: 'Works', effect: 'Answers again.' },
     ],
   },

@@ -59,7 +59,7 @@ function factsOf(world: World) {
   };
 }
 
-function storeState({ store, stats, trouble, key }: Shop, world: World) {
+function storeState({ store, stats, trouble, key, isInstalled }: Shop, world: World) {
   const { answerMs, ...counts } = stats;
   const subscriptions = world.subscriptions.of(store.domain);
   return {
@@ -72,6 +72,7 @@ function storeState({ store, stats, trouble, key }: Shop, world: World) {
     p50Ms: answerMs.quantile(0.5),
     p99Ms: answerMs.quantile(0.99),
     trouble,
+    isInstalled,
     subscriptions: subscriptions.map(({ topic, owner, failuresInRow }) => ({ topic, owner, failuresInRow })),
     missingTopics: missingTopics(store.domain, world),
   };
@@ -166,6 +167,7 @@ function viewOf(state: Facts): View {
 
 function subscriptionWords(store: State['stores'][number]): string {
   if (!store.hasKey) return 'The service has not told its address yet.';
+  if (!store.isInstalled) return 'The app is not installed: nothing is sent.';
   const gone = store.missingTopics.length;
   return gone === 0
     ? 'All topics subscribed.'

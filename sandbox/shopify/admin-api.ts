@@ -26,7 +26,7 @@ import type { RefundBody } from './lifecycle.js';
 import type { OrderBook, OrderRow } from './order-book.js';
 import type { Till } from './orders.js';
 import { parseSearch, type Search } from './search.js';
-import type { Subscriptions } from './subscriptions.js';
+import type { Subscription, Subscriptions } from './subscriptions.js';
 
 /** Stable versions answered as asked; any other is served by the oldest, and the answer's header says so. */
 const SUPPORTED_VERSIONS = ['2026-01', '2026-04', '2026-07', '2026-10'] as const;
@@ -35,11 +35,19 @@ const RESTORE_PER_SECOND = 100;
 const BODY_MAX_BYTES = 1_000_000;
 const ROUTE = /^\/shops\/(?<domain>[a-z0-9-]+\.myshopify\.com)\/admin\/api\/(?<version>[\w-]+)\/graphql\.json$/;
 
-/** `none`, or how the Admin API fails for everybody: a 503, a 402 of a frozen shop, or every query throttled. */
-export type AdminTrouble = 'none' | 'unavailable' | 'frozen' | 'throttled';
+/** Subscribed to in the app's TOML only: the Admin API's enum does not have them (docs/shopify.md, "Compliance"). */
+const COMPLIANCE_TOPICS = new Set(['CUSTOMERS_DATA_REQUEST', 'CUSTOMERS_REDACT', 'SHOP_REDACT']);
+
+/**
+ * `none`, or how the Admin API fails for everybody: a 503, a 402 of a frozen shop, every query throttled, or every
+ * change of a subscription refused.
+ */
+export type AdminTrouble = 'none' | 'unavailable' | 'frozen' | 'throttled' | 'refusing-writes';
 
 export interface AdminShop {
   store: StoreProfile;
+  /** The token of an app that was uninstalled is dead. */
+  isInstalled: boolean;
   till: Till;
   book: OrderBook;
 }
@@ -78,7 +86,7 @@ export class AdminApi {
     response.setHeader('X-Shopify-API-Version', asked);
     const failure = this.failure();
     if (failure !== null) return send(response, failure.status, failure.body);
-    if (request.headers['x-shopify-access-token'] !== shop.store.accessToken) {
+    if (!shop.isInstalled || request.headers['x-shopify-access-token'] !== shop.store.accessToken) {
       const errors = '[API] Invalid API key or access token (unrecognized login or wrong password)';
       return send(response, 401, { errors });
     }
@@ -234,8 +242,7 @@ export class AdminApi {
       .filter((subscription) => typeof uri !== 'string' || subscription.uri === uri);
   }
 
-  private readonly asNode = (subscription: Parameters<typeof subscriptionNode>[0]): GraphNode =>
-    subscriptionNode(subscription, this.apiVersion);
+  private readonly asNode = (subscription: Subscription): GraphNode => subscriptionNode(subscription, this.apiVersion);
 
   private mutationRoot({ store }: AdminShop): GraphNode {
     const payload = (
@@ -255,34 +262,39 @@ export class AdminApi {
       const found = this.subscriptions.get(Number(String(id).split('/').at(-1)));
       return found?.domain === store.domain && found.owner === 'shop' ? found : undefined;
     };
+    const noSubscription = { webhookSubscription: null };
+    const noDeletion = { deletedWebhookSubscriptionId: null };
+    const taken = [['callbackUrl', 'Address for this topic has already been taken']] as const;
+    const absent = [['id', 'Webhook subscription does not exist']] as const;
+    const refused = [['base', 'Webhook subscriptions cannot be changed at the moment']] as const;
+    const isRefusing = this.trouble === 'refusing-writes';
     return {
       __typename: 'Mutation',
       webhookSubscriptionCreate: ({ topic, webhookSubscription }) => {
-        const { uri, name } = readSubscription(webhookSubscription);
-        if (uri === null)
-          return payload('Create', { webhookSubscription: null }, [['callbackUrl', "Address can't be blank"]]);
-        const wanted = { domain: store.domain, topic: topicOfEnum(String(topic)), uri, owner: 'shop', name } as const;
+        const { uri, ...rest } = readSubscription(webhookSubscription);
+        requireTopic(topic);
+        if (isRefusing) return payload('Create', noSubscription, refused);
+        if (uri === null) return payload('Create', noSubscription, [['callbackUrl', "Address can't be blank"]]);
+        const { domain } = store;
+        const wanted = { domain, topic: topicOfEnum(topic), uri, owner: 'shop', name: null, ...rest } as const;
         const made = this.subscriptions.add(wanted, this.clock.now());
-        return made === null
-          ? payload('Create', { webhookSubscription: null }, [
-              ['callbackUrl', 'Address for this topic has already been taken'],
-            ])
-          : payload('Create', { webhookSubscription: this.asNode(made) }, []);
+        if (made === null) return payload('Create', noSubscription, taken);
+        return payload('Create', { webhookSubscription: this.asNode(made) }, []);
       },
       webhookSubscriptionUpdate: ({ id, webhookSubscription }) => {
         const found = own(id);
-        const { uri } = readSubscription(webhookSubscription);
-        if (found === undefined)
-          return payload('Update', { webhookSubscription: null }, [['id', 'Webhook subscription does not exist']]);
-        if (uri !== null) found.uri = uri;
+        const { uri, ...rest } = readSubscription(webhookSubscription);
+        if (isRefusing) return payload('Update', noSubscription, refused);
+        if (found === undefined) return payload('Update', noSubscription, absent);
+        const changed = { ...found, ...rest, uri: uri ?? found.uri, updatedAtMs: this.clock.now() };
+        if (this.subscriptions.isTaken(changed)) return payload('Update', noSubscription, taken);
+        Object.assign(found, changed);
         return payload('Update', { webhookSubscription: this.asNode(found) }, []);
       },
       webhookSubscriptionDelete: ({ id }) => {
         const found = own(id);
-        if (found === undefined)
-          return payload('Delete', { deletedWebhookSubscriptionId: null }, [
-            ['id', 'Webhook subscription does not exist'],
-          ]);
+        if (isRefusing) return payload('Delete', noDeletion, refused);
+        if (found === undefined) return payload('Delete', noDeletion, absent);
         this.subscriptions.remove(found.id, 'api', this.clock.now());
         return payload('Delete', { deletedWebhookSubscriptionId: String(id) }, []);
       },
@@ -334,12 +346,27 @@ function node(shop: AdminShop, gid: unknown, only?: string): GraphNode | null {
   }
 }
 
-function readSubscription(input: unknown): { uri: string | null; name: string | null } {
+/** @throws GraphqlError as for any value that an enum does not have */
+function requireTopic(topic: unknown): asserts topic is string {
+  if (typeof topic === 'string' && /^[A-Z_]+$/.test(topic) && !COMPLIANCE_TOPICS.has(topic)) return;
+  throw new GraphqlError(
+    `Argument 'topic' on Field 'webhookSubscriptionCreate' has an invalid value (${String(topic)}). Expected type 'WebhookSubscriptionTopic!'.`,
+  );
+}
+
+/** What was given; `uri` is `null` when it was not. */
+function readSubscription(
+  input: unknown,
+): { uri: string | null } & Partial<Pick<Subscription, 'name' | 'format' | 'filter' | 'includeFields'>> {
   const fields: Record<string, unknown> = typeof input === 'object' && input !== null ? { ...input } : {};
+  const { name, format, filter, includeFields } = fields;
   const uri = fields.uri ?? fields.callbackUrl;
   return {
     uri: typeof uri === 'string' && uri !== '' ? uri : null,
-    name: typeof fields.name === 'string' ? fields.name : null,
+    ...(typeof name === 'string' && { name }),
+    ...((format === 'JSON' || format === 'XML') && { format }),
+    ...(typeof filter === 'string' && { filter: filter === '' ? null : filter }),
+    ...(Array.isArray(includeFields) && { includeFields: includeFields.map(String) }),
   };
 }
 

@@ -197,7 +197,7 @@ export function customerNode(id: number, customer: Customer | undefined, order?:
 }
 
 export function subscriptionNode(subscription: Subscription, apiVersion: string): GraphNode {
-  const at = utcOf(subscription.createdAtMs);
+  const version = subscription.apiVersion ?? apiVersion;
   return {
     __typename: 'WebhookSubscription',
     id: `gid://shopify/WebhookSubscription/${subscription.id}`,
@@ -205,20 +205,20 @@ export function subscriptionNode(subscription: Subscription, apiVersion: string)
     topic: topicEnum(subscription.topic),
     uri: subscription.uri,
     callbackUrl: subscription.uri,
-    format: 'JSON',
-    filter: null,
-    includeFields: [],
+    format: subscription.format,
+    filter: subscription.filter,
+    includeFields: subscription.includeFields,
     metafieldNamespaces: [],
     metafields: [],
     name: subscription.name,
     apiVersion: {
       __typename: 'ApiVersion',
-      handle: apiVersion,
-      displayName: apiVersion,
+      handle: version,
+      displayName: version,
       supported: true,
     },
-    createdAt: at,
-    updatedAt: at,
+    createdAt: utcOf(subscription.createdAtMs),
+    updatedAt: utcOf(subscription.updatedAtMs),
   };
 }
 

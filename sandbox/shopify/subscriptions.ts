@@ -14,10 +14,21 @@ export interface Subscription {
   uri: string;
   owner: Owner;
   name: string | null;
+  format: 'JSON' | 'XML';
+  /** A search that says which events are sent; `null` = all. */
+  filter: string | null;
+  /** Top-level fields of the body; empty = all. */
+  includeFields: readonly string[];
+  /** The version of the app that made it; `null` = the world's. */
+  apiVersion: string | null;
   createdAtMs: number;
+  updatedAtMs: number;
   /** Failed attempts since the last 2xx, over all deliveries of this subscription. */
   failuresInRow: number;
 }
+
+type Wanted = Pick<Subscription, 'domain' | 'topic' | 'uri' | 'owner' | 'name'> &
+  Partial<Pick<Subscription, 'format' | 'filter' | 'includeFields' | 'apiVersion'>>;
 
 export interface Removal {
   domain: string;
@@ -37,14 +48,29 @@ export class Subscriptions {
   constructor(private readonly numbers: Numbers) {}
 
   /** @returns `null` when the shop already has this address for the topic; Shopify refuses the second */
-  add(wanted: Pick<Subscription, 'domain' | 'topic' | 'uri' | 'owner' | 'name'>, atMs: number): Subscription | null {
-    const isTaken = this.of(wanted.domain).some(
-      ({ topic, uri, owner }) => topic === wanted.topic && uri === wanted.uri && owner === wanted.owner,
-    );
-    if (isTaken) return null;
-    const subscription = { ...wanted, id: this.numbers.subscription(), createdAtMs: atMs, failuresInRow: 0 };
+  add(wanted: Wanted, atMs: number): Subscription | null {
+    if (this.isTaken(wanted)) return null;
+    const subscription: Subscription = {
+      format: 'JSON',
+      filter: null,
+      includeFields: [],
+      apiVersion: null,
+      ...wanted,
+      id: this.numbers.subscription(),
+      createdAtMs: atMs,
+      updatedAtMs: atMs,
+      failuresInRow: 0,
+    };
     this.byId.set(subscription.id, subscription);
     return subscription;
+  }
+
+  /** Whether another one of the shop has this address for this topic. */
+  isTaken(wanted: Pick<Subscription, 'domain' | 'topic' | 'uri' | 'owner'> & { id?: number }): boolean {
+    return this.of(wanted.domain).some(
+      ({ id, topic, uri, owner }) =>
+        id !== wanted.id && topic === wanted.topic && uri === wanted.uri && owner === wanted.owner,
+    );
   }
 
   get(id: number): Subscription | undefined {
@@ -55,8 +81,9 @@ export class Subscriptions {
     return [...this.byId.values()].filter((subscription) => subscription.domain === domain);
   }
 
+  /** With a filter it hears nothing, as at Shopify with one that names no field: the sandbox does not read filters. */
   listening(domain: string, topic: string): Subscription[] {
-    return this.of(domain).filter((subscription) => subscription.topic === topic);
+    return this.of(domain).filter((subscription) => subscription.topic === topic && subscription.filter === null);
   }
 
   remove(id: number, why: Removal['why'], atMs: number): boolean {

@@ -70,7 +70,7 @@ export interface Shop {
   links: readonly Link[];
   /** `shop`: made through the Admin API, Shopify may remove them. `app`: from the app's TOML, and not to be listed. */
   subscriptions: 'shop' | 'app';
-  /** When it was connected here. */
+  /** When it was last connected here: given a token for the first time, or again after an uninstallation. */
   connectedAt: Date;
   /** `null` = installed. */
   uninstalledAt: Date | null;

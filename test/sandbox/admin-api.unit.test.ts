@@ -299,6 +299,101 @@ describe('webhook subscriptions', () => {
   });
 });
 
+describe('what a subscription says', () => {
+  const ALL_OF_IT =
+    '{ webhookSubscriptions(first: 10) { nodes { topic uri format filter includeFields name apiVersion { handle } createdAt updatedAt } } }';
+  const create = (topic: string, input: object) =>
+    ask(
+      `mutation M($topic: WebhookSubscriptionTopic!, $input: WebhookSubscriptionInput!) {
+        webhookSubscriptionCreate(topic: $topic, webhookSubscription: $input) { userErrors { field message } webhookSubscription { id } }
+      }`,
+      { topic, input },
+    );
+  const nodes = async () =>
+    ((await ask(ALL_OF_IT)).data?.webhookSubscriptions as { nodes: Record<string, unknown>[] }).nodes;
+  const idOf = ({ data }: Reply) =>
+    (data?.webhookSubscriptionCreate as { webhookSubscription: { id: string } }).webhookSubscription.id;
+
+  it('is kept as it was given, changed in place, and says when', async () => {
+    const made = await create('ORDERS_PAID', { uri: 'https://app.test/a', filter: 'total_price:>10', name: 'a' });
+    expect(await nodes()).toEqual([
+      {
+        topic: 'ORDERS_PAID',
+        uri: 'https://app.test/a',
+        format: 'JSON',
+        filter: 'total_price:>10',
+        includeFields: [],
+        name: 'a',
+        apiVersion: { handle: '2026-10' },
+        createdAt: '2026-11-27T14:00:00Z',
+        updatedAt: '2026-11-27T14:00:00Z',
+      },
+    ]);
+    clock.advance(60_000);
+    await ask(
+      'mutation M($id: ID!) { webhookSubscriptionUpdate(id: $id, webhookSubscription: {uri: "https://app.test/b", includeFields: ["id"]}) { userErrors { message } } }',
+      { id: idOf(made) },
+    );
+    expect(await nodes()).toMatchObject([
+      {
+        uri: 'https://app.test/b',
+        includeFields: ['id'],
+        filter: 'total_price:>10',
+        updatedAt: '2026-11-27T14:01:00Z',
+      },
+    ]);
+  });
+
+  it('cannot be moved to an address that another has', async () => {
+    await create('ORDERS_PAID', { uri: 'https://app.test/a' });
+    const other = idOf(await create('ORDERS_PAID', { uri: 'https://app.test/b' }));
+    const moved = await ask(
+      'mutation M($id: ID!) { webhookSubscriptionUpdate(id: $id, webhookSubscription: {uri: "https://app.test/a"}) { userErrors { message } } }',
+      { id: other },
+    );
+    expect(moved.data).toMatchObject({
+      webhookSubscriptionUpdate: { userErrors: [{ message: expect.stringContaining('taken') as string }] },
+    });
+  });
+
+  it('is sent nothing while it has a filter', async () => {
+    world.subscriptions.add(
+      { domain: COFFEE, topic: 'orders/create', uri: 'http://127.0.0.1:1/', owner: 'shop', name: null, filter: 'x:1' },
+      0,
+    );
+    const { orderId } = world.sellOne(COFFEE, { quiet: true, channel: 'web' });
+    expect(world.truth.of(Number(orderId))).toMatchObject({ sent: 0 });
+  });
+
+  it('is not made for a compliance topic: those come from the TOML alone', async () => {
+    expect((await create('CUSTOMERS_REDACT', { uri: 'https://app.test/a' })).errors).toMatchObject([
+      { message: expect.stringContaining('invalid value') as string },
+    ]);
+  });
+
+  it('is neither made, changed nor deleted while changes are refused, and is listed all the same', async () => {
+    const id = idOf(await create('ORDERS_PAID', { uri: 'https://app.test/a' }));
+    world.make({ kind: 'admin', mode: 'refusing-writes' });
+    const refused = { userErrors: [{ field: ['webhookSubscription', 'base'] }] };
+    expect((await create('ORDERS_CREATE', { uri: 'https://app.test/a' })).data).toMatchObject({
+      webhookSubscriptionCreate: refused,
+    });
+    const remove = `mutation { webhookSubscriptionDelete(id: "${id}") { userErrors { field } } }`;
+    expect((await ask(remove)).data).toMatchObject({ webhookSubscriptionDelete: refused });
+    expect(await nodes()).toHaveLength(1);
+  });
+
+  it('is gone with the app, and so is the token, until it is installed again', async () => {
+    world.start({ [COFFEE]: 'key-1' });
+    world.stopSelling();
+    world.make({ kind: 'uninstall', store: COFFEE });
+    expect((await post('{ shop { name } }')).status).toBe(401);
+    expect((await post('{ shop { name } }', {}, { domain: TEXTIL })).status).toBe(200);
+    world.make({ kind: 'reinstall', store: COFFEE });
+    expect(await nodes()).toEqual([]);
+  });
+});
+
 describe('the price of a query', () => {
   it('is told, taken from the bucket, and leaks back', async () => {
     sell(3);

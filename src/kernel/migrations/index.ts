@@ -3,6 +3,7 @@ import { CREATE_MONITORING } from './monitoring.js';
 import { PIPELINE_FOR_MONITORING } from './pipeline-for-monitoring.js';
 import { CREATE_RECONCILIATION } from './reconciliation.js';
 import { CREATE_PIPELINE } from './schema.js';
+import { CREATE_SUBSCRIPTIONS } from './subscriptions.js';
 
 /** A migration that is one string of SQL. */
 abstract class SqlMigration implements MigrationInterface {
@@ -33,15 +34,9 @@ export class PipelineForMonitoring1764200000000 extends SqlMigration {
   protected readonly sql = PIPELINE_FOR_MONITORING;
 }
 
-export class CreateReconciliation1764300000000 extends SqlMigration {
-  readonly name = 'CreateReconciliation1764300000000';
-  protected readonly sql = CREATE_RECONCILIATION;
-}
-
 /** In order. Each must be safe while the previous release still runs. */
 export const MIGRATIONS = [
   CreatePipeline1764000000000,
   CreateMonitoring1764100000000,
   PipelineForMonitoring1764200000000,
-  CreateReconciliation1764300000000,
 ];

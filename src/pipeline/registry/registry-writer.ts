@@ -7,6 +7,7 @@ import type { Ids } from '../../kernel/random.js';
 import type { DestinationDeclaration, ShopDeclaration } from '../config.js';
 import type { Origin, World } from '../contract.js';
 import { DestinationEntity } from './destination.entity.js';
+import { tokenHash } from './dead-token.js';
 import { ShopDestinationEntity } from './shop-destination.entity.js';
 import { ShopEntity } from './shop.entity.js';
 import type { StoredSettings } from './stored-settings.js';
@@ -65,7 +66,9 @@ export class RegistryTransaction {
   async putShop(current: ShopEntity | null, declared: ShopDeclaration, origin: Origin, world: World): Promise<void> {
     const { stored, clock, ids } = this.deps;
     const sandbox = world === 'sandbox';
-    const token = declared.accessToken ?? null;
+    const given = declared.accessToken ?? null;
+    // The file says the same at every start; only a token that did not die with the app means that it is back.
+    const token = given !== null && origin === 'file' && isDead(current, given) ? null : given;
     const same =
       current !== null &&
       current.origin === origin &&
@@ -84,7 +87,9 @@ export class RegistryTransaction {
         subscriptions: declared.subscriptions,
         settings: declared.settings,
         // A token means the app is installed again.
-        uninstalledAt: token === null ? (current?.uninstalledAt ?? null) : null,
+        ...(token !== null && current?.uninstalledAt
+          ? { uninstalledAt: null, deadToken: null, connectedAt: now }
+          : { uninstalledAt: current?.uninstalledAt ?? null }),
         updatedAt: now,
       });
       id = row.id;
@@ -126,8 +131,13 @@ export class RegistryTransaction {
   async markUninstalled(shop: ShopEntity): Promise<void> {
     if (shop.uninstalledAt !== null) return;
     const now = this.deps.clock.now();
+    const token = this.deps.stored.openToken(shop.domain, shop.accessToken);
     // The token died with the installation; keeping it would only be a secret to lose.
-    await this.manager.update(ShopEntity, { id: shop.id }, { uninstalledAt: now, accessToken: null, updatedAt: now });
+    await this.manager.update(
+      ShopEntity,
+      { id: shop.id },
+      { uninstalledAt: now, accessToken: null, deadToken: token === null ? null : tokenHash(token), updatedAt: now },
+    );
     await this.note({ action: 'shop.uninstall', subject: shop.domain });
   }
 
@@ -186,6 +196,11 @@ export class RegistryTransaction {
     this.changed = true;
     await recordAudit(this.manager, this.deps.clock, { actor: this.actor, ...entry });
   }
+}
+
+function isDead(shop: ShopEntity | null, token: string): boolean {
+  if (!shop?.uninstalledAt || !shop.deadToken) return false;
+  return shop.deadToken.equals(tokenHash(token));
 }
 
 /** One transaction on the registry. What it throws rolls everything back. */

@@ -140,7 +140,7 @@ export class Registry implements RegistryReader {
       destinationIds: links.map(({ destinationId }) => destinationId),
       links: links.map(({ destinationId, linkedAt }) => ({ destinationId, linkedAt })),
       subscriptions: row.subscriptions,
-      connectedAt: row.createdAt,
+      connectedAt: row.connectedAt ?? row.createdAt,
       uninstalledAt: row.uninstalledAt,
     });
   }

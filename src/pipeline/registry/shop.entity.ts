@@ -43,6 +43,14 @@ export class ShopEntity {
   @Column('timestamptz', { name: 'uninstalled_at', nullable: true })
   uninstalledAt: Date | null;
 
+  /** The last connection, a re-installation included; `null` = when it was created. */
+  @Column('timestamptz', { name: 'connected_at', nullable: true })
+  connectedAt: Date | null;
+
+  /** SHA-256 of the token that died with the last installation. */
+  @Column('bytea', { name: 'dead_token', nullable: true })
+  deadToken: Buffer | null;
+
   @Column('timestamptz', { name: 'created_at' })
   createdAt: Date;
 

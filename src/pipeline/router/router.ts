@@ -23,6 +23,7 @@ import { readWebhook } from '../event/read-webhook.js';
 import type { InboxReader } from '../inbox/inbox-reader.js';
 import { ordersLeftOut, planObligations } from '../ledger/ledger.js';
 import { asReadWebhook } from '../webhook-reader.js';
+import { UNINSTALLED_TOPIC, markUninstalled } from '../registry/uninstalled.js';
 import { hold, type HeldReason } from './held.js';
 import { foldObligations, planObligation, withOrderLeftOut, type Obligation } from './plan.js';
 import { recordWebhooks, markDuplicates, type WebhookRecord, type WebhookOutcome } from './webhook-record.js';
@@ -179,6 +180,9 @@ export class Router {
       const one = routed[index] as Routed;
       const record = records[index] as WebhookRecord;
       this.deps.metrics.routed(record.outcome, 1);
+      if (record.topic === UNINSTALLED_TOPIC && one.shop) {
+        await markUninstalled(client, this.deps.clock, one.shop, one.entry);
+      }
       if (record.outcome === 'planned' && one.shop) {
         const obligations = this.obligations(one, one.shop);
         planned.set(index, { record, obligations });
