@@ -3,6 +3,7 @@ import { CREATE_MONITORING } from './monitoring.js';
 import { PIPELINE_FOR_MONITORING } from './pipeline-for-monitoring.js';
 import { CREATE_RECONCILIATION } from './reconciliation.js';
 import { CREATE_PIPELINE } from './schema.js';
+import { CREATE_THROUGHPUT } from './throughput.js';
 
 /** A migration that is one string of SQL. */
 abstract class SqlMigration implements MigrationInterface {
@@ -38,10 +39,16 @@ export class CreateReconciliation1764300000000 extends SqlMigration {
   protected readonly sql = CREATE_RECONCILIATION;
 }
 
+export class CreateThroughput1764600000000 extends SqlMigration {
+  readonly name = 'CreateThroughput1764600000000';
+  protected readonly sql = CREATE_THROUGHPUT;
+}
+
 /** In order. Each must be safe while the previous release still runs. */
 export const MIGRATIONS = [
   CreatePipeline1764000000000,
   CreateMonitoring1764100000000,
   PipelineForMonitoring1764200000000,
   CreateReconciliation1764300000000,
+  CreateThroughput1764600000000,
 ];
