@@ -1,7 +1,7 @@
 /**
  * The words of monitoring: what later areas may know of it. Types and names; no behaviour.
  */
-import type { Kind, State } from '../pipeline/contract.js';
+import type { DestinationKind, Kind, State, World } from '../pipeline/contract.js';
 
 /** What a signal can be about. Alerting declares one alert or more for each. */
 export const SIGNAL_KINDS = [
@@ -187,4 +187,117 @@ export interface ReconciliationDesk {
     page: { limit: number; cursor?: string },
   ): Promise<{ items: GapView[]; nextCursor: string | null }>;
   proofs(): Promise<ProofView[]>;
+// --- throughput --------------------------------------------------------------------------------------------------
+
+/** Where on its way an order was lost: the first of these that it did not reach. */
+export const LOSS_STAGES = ['logged', 'processed', 'accepted', 'received'] as const;
+export type LossStage = (typeof LOSS_STAGES)[number];
+
+export type Granularity = 'hour' | 'day';
+
+/** Purchases by when they were sold. A count that is not known yet is `null`, never 0. */
+export interface ThroughputCounts {
+  /** Sold for the destination: paid or created, as its `purchaseOn` says; what it ignores among them. */
+  sold: number | null;
+  /** In the ledger, those that wait for payment among them. */
+  logged: number;
+  /** Routed, and waiting for nothing but the destination. */
+  processed: number;
+  /** Taken by the destination, and not found absent. */
+  accepted: number;
+  /** Read back. `null`: cannot be, or has not been yet. */
+  confirmed: number | null;
+  ignored: number;
+  /** Buried as dead letters. */
+  failed: number;
+  /** Found absent, at whatever stage, and not recovered yet. */
+  missing: number | null;
+  /** Found absent once, and brought in since. */
+  recovered: number | null;
+  /** Over 15 minutes from being due to being accepted, or waiting for as long. */
+  late: number;
+  /** Arrived of those owed and not ignored, 0 to 1; `null` = not known, or nothing was owed. */
+  throughput: number | null;
+}
+
+export interface ThroughputItem extends ThroughputCounts {
+  /** Domain. */
+  shop: string;
+  /** Name. */
+  destination: string;
+  start: Date;
+  /** `unconfirmable`: the destination cannot be read back, so what it accepted is all that can be said. */
+  confirmation: 'confirmable' | 'unconfirmable';
+  /** Since when the figures are final but for late facts; `null` = provisional. */
+  settledAt: Date | null;
+  /** `throughput`, once settled. */
+  settledThroughput: number | null;
+}
+
+/** All shops and destinations of a kind together; an order counts once for each destination that is owed it. */
+export interface FleetItem {
+  start: Date;
+  /** `null` = all kinds. */
+  kind: DestinationKind | null;
+  /** Connected shops, and those of which all that was sold in this time is known. */
+  shops: number;
+  shopsProved: number;
+  /** Hours that have settled, hours that may still change, and hours of which nobody knows what was sold. */
+  settled: ThroughputCounts;
+  provisional: ThroughputCounts;
+  unproved: ThroughputCounts;
+  /** How many were lost on the way to each stage, in the order of the line. */
+  lost: { stage: LossStage; orders: number }[];
+}
+
+export interface ThroughputFilter {
+  /** The hour or day that holds it is the first. */
+  from: Date;
+  /** Exclusive: hours or days that begin before it. */
+  to: Date;
+  granularity: Granularity;
+}
+
+export interface ThroughputReader {
+  /** By day, shop, destination and hour. */
+  items(
+    filter: ThroughputFilter & { shop?: string; destination?: string },
+    page: { limit: number; cursor?: string },
+  ): Promise<{ items: ThroughputItem[]; nextCursor: string | null }>;
+  /** By start; within it all kinds first, then kind by kind. `limit` counts hours or days. */
+  fleet(
+    filter: ThroughputFilter & { world: World },
+    page: { limit: number; cursor?: string },
+  ): Promise<{ items: FleetItem[]; nextCursor: string | null }>;
+}
+
+// --- silence -----------------------------------------------------------------------------------------------------
+
+/** How a shop sells against how it usually sells. */
+export interface SilenceView {
+  /** Domain. */
+  shop: string;
+  /** `learning`: less than a week is known of it. `quiet`: it has never sold, or so rarely that silence says nothing. */
+  state: 'selling' | 'silent' | 'quiet' | 'learning';
+  lastOrderAt: Date | null;
+  /** Found silent at; `null` = it is not. */
+  silentSince: Date | null;
+  /** Orders of the last 24 whole hours: as usual, and seen. `null` = not enough is known to expect anything. */
+  expected: number | null;
+  seen: number;
+  /** Orders that would usually have come since the last one. */
+  expectedSinceLast: number | null;
+  /** How likely no order since the last one is by chance; below `limit` it is silence. */
+  probability: number | null;
+  limit: number | null;
+  /** What this is learnt from. */
+  weeksKnown: number;
+  ordersPerWeek: number | null;
+}
+
+export interface SilenceReader {
+  silence(
+    filter: { shop?: string },
+    page: { limit: number; cursor?: string },
+  ): Promise<{ items: SilenceView[]; nextCursor: string | null }>;
 }

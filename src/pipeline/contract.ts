@@ -591,6 +591,7 @@ export interface DeadLetterReplay {
 /** The registry as later areas read it: one snapshot in memory, never older than a second. */
 export interface RegistryReader {
   shops(): readonly Shop[];
+  destinations(): readonly Destination[];
   shopById(id: string): Shop | undefined;
   destinationById(id: number): Destination | undefined;
 }
@@ -686,12 +687,17 @@ export interface ShopHour {
   hourAt: Date;
 }
 
-/** Purchases of one hour at one destination, counted from the ledger. Each order counts once in each column. */
+/**
+ * Purchases of one hour at one destination, counted from the ledger. Each order counts once in each column:
+ * processed = ignored + accepted + failed + missing + waiting.
+ */
 export interface HourCount extends ShopHour {
   destinationId: number;
+  /** Everything in the ledger. */
   logged: number;
-  /** Routed and due: everything but `expected`. */
+  /** Everything but `expected`. */
   processed: number;
+  /** Taken by the destination and not known to be gone: `accepted` and `confirmed`. */
   accepted: number;
   confirmed: number;
   ignored: number;
@@ -700,10 +706,15 @@ export interface HourCount extends ShopHour {
   missing: number;
   /** Accepted, or still waiting, more than `lateAfterMs` after it became due. */
   late: number;
+  /** The latest acceptance among those not confirmed; `null` = none waits for its read-back. */
+  unconfirmedAcceptedAt: Date | null;
 }
 
 export interface SeenHour extends ShopHour {
-  /** Orders of which the first webhook came in that hour (by arrival, not by sale). */
+  /**
+   * Orders of which Shopify's first webhook came in that hour (by arrival, not by sale). What reconciliation brought
+   * back is not seen: it says nothing about whether Shopify still sends.
+   */
   orders: number;
   lastAt: Date;
 }
@@ -734,6 +745,7 @@ export interface LedgerReader {
   /** Hours of which a ledger row has changed in `[sinceAt, untilAt)`. */
   touchedHours(sinceAt: Date, untilAt: Date): Promise<ShopHour[]>;
   hourCounts(hours: readonly ShopHour[], options: { lateAfterMs: number; nowAt: Date }): Promise<HourCount[]>;
+  /** Of the arrivals in `[fromAt, toAt)`, which need not be whole hours. */
   ordersSeen(fromAt: Date, toAt: Date): Promise<SeenHour[]>;
   /** Webhooks of one topic since; for `app/uninstalled`. `null` = none. */
   lastWebhookAt(shopId: string, topic: string): Promise<Date | null>;

@@ -4,39 +4,29 @@ import { PIPELINE_FOR_MONITORING } from './pipeline-for-monitoring.js';
 import { CREATE_RECONCILIATION } from './reconciliation.js';
 import { CREATE_PIPELINE } from './schema.js';
 import { CREATE_SUBSCRIPTIONS } from './subscriptions.js';
+import { CREATE_THROUGHPUT } from './throughput.js';
 
-/** A migration that is one string of SQL. */
-abstract class SqlMigration implements MigrationInterface {
-  abstract readonly name: string;
-  protected abstract readonly sql: string;
+/** A migration that is one string of SQL. Its name ends in the milliseconds that TypeORM sorts by. */
+function migration(name: string, sql: string): new () => MigrationInterface {
+  return class implements MigrationInterface {
+    readonly name = name;
 
-  async up(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query(this.sql);
-  }
+    async up(queryRunner: QueryRunner): Promise<void> {
+      await queryRunner.query(sql);
+    }
 
-  down(): Promise<void> {
-    return Promise.reject(new Error('migrations go forward only; restore a backup instead'));
-  }
-}
-
-export class CreatePipeline1764000000000 extends SqlMigration {
-  readonly name = 'CreatePipeline1764000000000';
-  protected readonly sql = CREATE_PIPELINE;
-}
-
-export class CreateMonitoring1764100000000 extends SqlMigration {
-  readonly name = 'CreateMonitoring1764100000000';
-  protected readonly sql = CREATE_MONITORING;
-}
-
-export class PipelineForMonitoring1764200000000 extends SqlMigration {
-  readonly name = 'PipelineForMonitoring1764200000000';
-  protected readonly sql = PIPELINE_FOR_MONITORING;
+    down(): Promise<void> {
+      return Promise.reject(new Error('migrations go forward only; restore a backup instead'));
+    }
+  };
 }
 
 /** In order. Each must be safe while the previous release still runs. */
 export const MIGRATIONS = [
-  CreatePipeline1764000000000,
-  CreateMonitoring1764100000000,
-  PipelineForMonitoring1764200000000,
+  migration('CreatePipeline1764000000000', CREATE_PIPELINE),
+  migration('CreateMonitoring1764100000000', CREATE_MONITORING),
+  migration('PipelineForMonitoring1764200000000', PIPELINE_FOR_MONITORING),
+  migration('CreateReconciliation1764300000000', CREATE_RECONCILIATION),
+  migration('CreateSubscriptions1764400000000', CREATE_SUBSCRIPTIONS),
+  migration('CreateThroughput1764600000000', CREATE_THROUGHPUT),
 ];

@@ -58,6 +58,10 @@ export class Registry implements RegistryReader {
     return this.snapshot.allShops;
   }
 
+  destinations(): readonly Destination[] {
+    return this.snapshot.allDestinations;
+  }
+
   shopByDomain(world: World, domain: string): Shop | undefined {
     return this.snapshot.shopByDomain(world, domain);
   }
