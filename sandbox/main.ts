@@ -31,6 +31,7 @@ async function main(): Promise<void> {
     timeScale: options.timeScale,
     removal: options.removal,
     ordersMax: options.ordersMax,
+    readAllOrders: options.readAllOrders,
     destinations: far,
   });
   const control = new ControlServer(world, options.service);

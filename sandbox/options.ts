@@ -15,6 +15,7 @@ export interface SandboxOptions {
   apiVersion: string;
   sellNow: boolean;
   ordersMax: number;
+  readAllOrders: boolean;
 }
 
 const DEFAULTS = {
@@ -31,8 +32,10 @@ const DEFAULTS = {
   'api-version': '2026-10',
   'sell-now': 'false',
   'orders-max': '50000',
+  'read-all-orders': 'false',
 } as const;
 type Name = keyof typeof DEFAULTS;
+const FLAGS: ReadonlySet<Name> = new Set<Name>(['sell-now', 'read-all-orders']);
 
 /**
  * `--time-scale 60`, else `SANDBOX_TIME_SCALE`, else the default.
@@ -45,7 +48,7 @@ export function readOptions(
 ): SandboxOptions {
   const names = Object.keys(DEFAULTS) as Name[]; // DEFAULTS is a literal: its keys are the names
   const options = Object.fromEntries(
-    names.map((name) => [name, { type: name === 'sell-now' ? ('boolean' as const) : ('string' as const) }]),
+    names.map((name) => [name, { type: FLAGS.has(name) ? ('boolean' as const) : ('string' as const) }]),
   );
   const given: Readonly<Record<string, string | boolean | undefined>> = parseArgs({ args: [...args], options }).values;
   const faults: string[] = [];
@@ -58,6 +61,7 @@ export function readOptions(
     if (!(value >= low && value <= high)) faults.push(`--${name} must be a number from ${low} to ${high}`);
     return value;
   };
+  const flag = (name: Name): boolean => text(name) === 'true' || text(name) === '1';
   const removal = text('removal');
   if (removal !== 'subscription' && removal !== 'delivery') faults.push('--removal must be subscription or delivery');
   const read: SandboxOptions = {
@@ -72,8 +76,9 @@ export function readOptions(
     timeScale: number('time-scale', 0.001, 1_000_000),
     removal: removal === 'delivery' ? 'delivery' : 'subscription',
     apiVersion: text('api-version'),
-    sellNow: text('sell-now') === 'true' || text('sell-now') === '1',
+    sellNow: flag('sell-now'),
     ordersMax: number('orders-max', 100, 1_000_000),
+    readAllOrders: flag('read-all-orders'),
   };
   if (!URL.canParse(read.service)) faults.push('--service must be a URL');
   if (faults.length > 0) throw new Error(faults.join('; '));

@@ -1,4 +1,5 @@
 import type { AdminTrouble } from './shopify/admin-api.js';
+import { BULK_MODES, type BulkTrouble } from './shopify/bulk-operations.js';
 
 /** How one store's webhooks misbehave. All zero is calm. */
 export interface StoreTrouble {
@@ -55,6 +56,7 @@ export type Trouble =
   | { kind: 'reinstall'; store: string | null }
   | { kind: 'destination'; destination: string | null; mode: DestinationMode }
   | { kind: 'admin'; mode: AdminTrouble }
+  | { kind: 'bulk'; mode: BulkTrouble }
   | { kind: 'rate'; ordersPerSecond: number }
   | { kind: 'calm' };
 
@@ -86,6 +88,8 @@ export function parseTrouble(input: Readonly<Record<string, unknown>>): Trouble 
       return { kind, destination: text(input.destination), mode: oneOf(DESTINATION_MODES, input.value) };
     case 'admin':
       return { kind, mode: oneOf(ADMIN_MODES, input.value) };
+    case 'bulk':
+      return { kind, mode: oneOf(BULK_MODES, input.value) };
     case 'rate':
       return { kind, ordersPerSecond: number(input.value, 0, 500, 'orders per second from 0 to 500') };
     case 'calm':
@@ -148,6 +152,8 @@ export function sentence(trouble: Trouble): string {
       return `${trouble.destination ?? 'Every destination'} is ${MODE_WORDS[trouble.mode]}`;
     case 'admin':
       return `The Admin API ${ADMIN_WORDS[trouble.mode]}`;
+    case 'bulk':
+      return `Bulk operations ${BULK_WORDS[trouble.mode]}`;
     case 'rate':
       return `All stores together sell ${trouble.ordersPerSecond} orders per second`;
     case 'calm':
@@ -170,4 +176,13 @@ export const ADMIN_WORDS: Record<AdminTrouble, string> = {
   frozen: 'says the shop is frozen (402)',
   throttled: 'throttles every query',
   'refusing-writes': 'refuses to change subscriptions',
+};
+
+const BULK_WORDS: Record<BulkTrouble, string> = {
+  none: 'end well',
+  fail: 'fail half-way',
+  deny: 'fail for lack of a scope',
+  stall: 'make no progress',
+  expire: 'have lost their results',
+  cut: 'have every other download cut half-way',
 };

@@ -3,6 +3,7 @@ import type { Destination } from './destination.js';
 import { Latencies } from './latencies.js';
 import { Random } from './random.js';
 import { AdminApi, type AdminShop } from './shopify/admin-api.js';
+import { BulkOperations } from './shopify/bulk-operations.js';
 import { Sales } from './sales.js';
 import { stores, type StoreProfile } from './shopify/catalogue.js';
 import { happen, payAtOnce, TOPICS, type Step, type Topic } from './shopify/lifecycle.js';
@@ -34,6 +35,10 @@ export interface WorldOptions {
   removal: RemovalReading;
   /** Orders remembered whole; older ones live on as counts. */
   ordersMax: number;
+  /** Whether the app may see orders that are older than 60 days; by default it may not. */
+  readAllOrders?: boolean;
+  /** Where paging through one search ends; Shopify's 25,000 by default. */
+  pagedMax?: number;
   destinations: readonly Destination[];
 }
 
@@ -68,6 +73,7 @@ export interface LogEntry {
 const WEIGHTS = [5, 3, 2] as const;
 const LOG_KEPT = 200;
 const CONCURRENCY = 64;
+const PAGED_MAX = 25_000; // shopify.dev/api/usage/limits
 /** Topics whose body can be fetched by its id; the others are never cut down to one. */
 const FETCHABLE: ReadonlySet<Topic> = new Set<Topic>([
   'orders/create',
@@ -133,7 +139,14 @@ export class World {
     stores(options.storeCount, seed, options.accessToken).forEach((store, index) => {
       this.shops.set(store.domain, this.shop(store, WEIGHTS[index % WEIGHTS.length] ?? 1));
     });
-    this.admin = new AdminApi(this.shops, this.subscriptions, clock, options.apiVersion);
+    this.admin = new AdminApi(
+      this.shops,
+      this.subscriptions,
+      new BulkOperations(clock, this.numbers, options.timeScale),
+      clock,
+      options.apiVersion,
+      options.pagedMax ?? PAGED_MAX,
+    );
   }
 
   get nowMs(): number {
@@ -202,6 +215,7 @@ export class World {
       for (const shop of this.shopsOf(trouble.store)) this.troubleShop(shop, trouble);
     }
     if (trouble.kind === 'admin') this.admin.trouble = trouble.mode;
+    if (trouble.kind === 'bulk') this.admin.bulk.trouble = trouble.mode;
     if (trouble.kind === 'rate') this.ordersPerSecond = trouble.ordersPerSecond;
     if (trouble.kind === 'destination') {
       const meant = destinations.filter(({ name }) => trouble.destination === null || name === trouble.destination);
@@ -258,6 +272,7 @@ export class World {
       weight,
       till: new Till(store, seed, this.numbers),
       book: new OrderBook(Math.ceil(ordersMax / storeCount)),
+      readAllOrders: this.options.readAllOrders ?? false,
       key: null,
       isInstalled: true,
       trouble: { ...CALM },
@@ -306,6 +321,7 @@ export class World {
     }
     for (const destination of this.destinations) destination.mode = 'calm';
     this.admin.trouble = 'none';
+    this.admin.bulk.trouble = 'none';
     this.ordersPerSecond = this.options.ordersPerSecond;
   }
 

@@ -83,6 +83,7 @@ function activeTrouble(world: World): string[] {
   const found: Trouble[] = [];
   for (const { store, trouble } of world.shops.values()) found.push(...troubleOf(store.domain, trouble, world.nowMs));
   if (world.admin.trouble !== 'none') found.push({ kind: 'admin', mode: world.admin.trouble });
+  if (world.admin.bulk.trouble !== 'none') found.push({ kind: 'bulk', mode: world.admin.bulk.trouble });
   for (const { name, mode } of world.destinations) {
     if (mode !== 'calm') found.push({ kind: 'destination', destination: name, mode });
   }

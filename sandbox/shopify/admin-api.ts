@@ -10,6 +10,8 @@ import {
   topicEnum,
   topicOfEnum,
 } from './admin-nodes.js';
+import type { BulkOperations } from './bulk-operations.js';
+import type { BulkSource } from './bulk-lines.js';
 import type { StoreProfile } from './catalogue.js';
 import {
   argsOf,
@@ -23,9 +25,9 @@ import {
 } from './graphql-answer.js';
 import { GraphqlError, parse, valueOf, type Document, type Operation } from './graphql.js';
 import type { RefundBody } from './lifecycle.js';
-import type { OrderBook, OrderRow } from './order-book.js';
+import type { OrderRow } from './order-book.js';
 import type { Till } from './orders.js';
-import { parseSearch, type Search } from './search.js';
+import { OrderSearch, sortKey, type SearchedShop } from './order-search.js';
 import type { Subscription, Subscriptions } from './subscriptions.js';
 
 /** Stable versions answered as asked; any other is served by the oldest, and the answer's header says so. */
@@ -33,6 +35,8 @@ const SUPPORTED_VERSIONS = ['2026-01', '2026-04', '2026-07', '2026-10'] as const
 const BUCKET_POINTS = 2_000; // what real stores show: docs/shopify.md, "Admin API"
 const RESTORE_PER_SECOND = 100;
 const BODY_MAX_BYTES = 1_000_000;
+const COUNT_LIMIT = 10_000;
+const SCOPES = ['read_orders', 'read_customers', 'read_products'];
 const ROUTE = /^\/shops\/(?<domain>[a-z0-9-]+\.myshopify\.com)\/admin\/api\/(?<version>[\w-]+)\/graphql\.json$/;
 
 /** Subscribed to in the app's TOML only: the Admin API's enum does not have them (docs/shopify.md, "Compliance"). */
@@ -44,12 +48,10 @@ const COMPLIANCE_TOPICS = new Set(['CUSTOMERS_DATA_REQUEST', 'CUSTOMERS_REDACT',
  */
 export type AdminTrouble = 'none' | 'unavailable' | 'frozen' | 'throttled' | 'refusing-writes';
 
-export interface AdminShop {
-  store: StoreProfile;
+export interface AdminShop extends SearchedShop {
   /** The token of an app that was uninstalled is dead. */
   isInstalled: boolean;
   till: Till;
-  book: OrderBook;
 }
 
 interface Bucket {
@@ -67,18 +69,24 @@ export class AdminApi {
   trouble: AdminTrouble = 'none';
   queries = 0;
   private readonly buckets = new Map<string, Bucket>();
+  private readonly search: OrderSearch;
 
   constructor(
     private readonly shops: ReadonlyMap<string, AdminShop>,
     private readonly subscriptions: Subscriptions,
+    readonly bulk: BulkOperations,
     private readonly clock: Clock,
     private readonly apiVersion: string,
-  ) {}
+    /** Where paging ends: 25,000 objects at Shopify. */
+    private readonly pagedMax: number,
+  ) {
+    this.search = new OrderSearch(clock);
+  }
 
   /** @returns false when the path is none of the Admin API's */
   async serve(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     const path = (request.url ?? '').split('?')[0] ?? '';
-    if (!path.startsWith('/shops/')) return false;
+    if (!path.startsWith('/shops/')) return this.bulk.serve(request, response);
     const { domain, version } = ROUTE.exec(path)?.groups ?? {};
     const shop = this.shops.get(domain ?? '');
     if (shop === undefined || request.method !== 'POST') return send(response, 404, { errors: 'Not Found' });
@@ -92,7 +100,7 @@ export class AdminApi {
     }
     const body = await readBody(request);
     if (body === null) return send(response, 413, { errors: 'Payload too large' });
-    const answer = this.answer(shop, body);
+    const answer = this.answer(shop, body, `http://${request.headers.host ?? ''}`);
     return send(response, answer.status, answer.body);
   }
 
@@ -102,7 +110,7 @@ export class AdminApi {
     return null;
   }
 
-  private answer(shop: AdminShop, body: string): GraphqlAnswer {
+  private answer(shop: AdminShop, body: string, base: string): GraphqlAnswer {
     this.queries++;
     try {
       const { query, variables, operationName } = readRequest(body);
@@ -111,7 +119,7 @@ export class AdminApi {
         document.operations.find(({ name }) => name === operationName) ??
         (operationName === null && document.operations.length === 1 ? document.operations[0] : undefined);
       if (operation === undefined) throw new GraphqlError('An operation name is required');
-      return this.run(shop, document, operation, variables);
+      return this.run(shop, document, operation, variables, base);
     } catch (error) {
       if (!(error instanceof GraphqlError)) throw error;
       return { status: 200, body: { errors: [{ message: error.message, extensions: error.extensions }] } };
@@ -123,6 +131,7 @@ export class AdminApi {
     document: Document,
     operation: Operation,
     given: Readonly<Record<string, unknown>>,
+    base: string,
   ): GraphqlAnswer {
     const defaults = Object.entries(operation.defaults).map(([name, value]) => [name, valueOf(value, {})]);
     const variables = { ...Object.fromEntries(defaults), ...given } as Record<string, unknown>;
@@ -150,7 +159,7 @@ export class AdminApi {
       return { status: 200, body: { errors, extensions: { cost: cost(null) } } };
     }
     const searches: Record<string, unknown>[] = [];
-    const root = operation.type === 'query' ? this.queryRoot(shop, searches) : this.mutationRoot(shop);
+    const root = operation.type === 'query' ? this.queryRoot(shop, searches, base) : this.mutationRoot(shop, base);
     const projection = new Projection(document, variables);
     const data: Record<string, Answer> = {};
     // Fields of a mutation run one after the other, each seeing what the last one did.
@@ -187,13 +196,8 @@ export class AdminApi {
     return bucket;
   }
 
-  private queryRoot(shop: AdminShop, searches: Record<string, unknown>[]): GraphNode {
-    const { store, book } = shop;
-    const searched = (args: Args): OrderRow[] => {
-      const search: Search | null = typeof args.query === 'string' ? parseSearch(args.query, store.timeZone) : null;
-      if (search !== null) searches.push({ path: [], ...search.extension });
-      return search === null ? book.rows() : book.rows().filter(search.matches);
-    };
+  private queryRoot(shop: AdminShop, searches: Record<string, unknown>[], base: string): GraphNode {
+    const { store } = shop;
     return {
       __typename: 'QueryRoot',
       shop: {
@@ -205,24 +209,34 @@ export class AdminApi {
         ianaTimezone: store.timeZone,
       },
       orders: (args) => {
-        const key = sortKey(args.sortKey);
-        const sign = args.reverse === true ? -1 : 1;
-        const rows = searched(args).sort((one, other) => (key(one) - key(other) || one.id - other.id) * sign);
-        return connection(
-          'Order',
-          rows,
-          args,
-          (row) => requiredOrder(shop, row.id),
-          (row) => row.id,
-          key,
-        );
+        const rows = this.search.sorted(shop, args, searches);
+        const nodeOf = (row: OrderRow) => requiredOrder(shop, row.id);
+        return connection('Order', rows, args, nodeOf, (row) => row.id, sortKey(args.sortKey), this.pagedMax);
       },
-      ordersCount: (args) => ({ __typename: 'Count', count: searched(args).length, precision: 'EXACT' }),
-      order: ({ id }) => node(shop, id, 'Order'),
-      refund: ({ id }) => node(shop, id, 'Refund'),
-      customer: ({ id }) => node(shop, id, 'Customer'),
-      node: ({ id }) => node(shop, id),
-      nodes: ({ ids }) => (Array.isArray(ids) ? ids.map((id: unknown) => node(shop, id)) : []),
+      ordersCount: (args) => {
+        const { length } = this.search.found(shop, args, searches);
+        const limit = args.limit === null ? Infinity : typeof args.limit === 'number' ? args.limit : COUNT_LIMIT;
+        return {
+          __typename: 'Count',
+          count: Math.min(length, limit),
+          precision: length > limit ? 'AT_LEAST' : 'EXACT',
+        };
+      },
+      order: ({ id }) => this.node(shop, id, 'Order'),
+      refund: ({ id }) => this.node(shop, id, 'Refund'),
+      customer: ({ id }) => this.node(shop, id, 'Customer'),
+      node: ({ id }) => this.bulk.node(store.domain, id, base) ?? this.node(shop, id),
+      nodes: ({ ids }) => (Array.isArray(ids) ? ids.map((id: unknown) => this.node(shop, id)) : []),
+      ...this.bulk.queries(store.domain, base),
+      currentAppInstallation: {
+        __typename: 'AppInstallation',
+        id: `gid://shopify/AppInstallation/${store.shopId}`,
+        accessScopes: (shop.readAllOrders ? [...SCOPES, 'read_all_orders'] : SCOPES).map((handle): GraphNode => ({
+          __typename: 'AccessScope',
+          handle,
+          description: handle,
+        })),
+      },
       webhookSubscriptions: (args) =>
         connection('WebhookSubscription', this.listed(store, args), args, this.asNode, ({ id }) => id),
       webhookSubscriptionsCount: (args) => ({
@@ -231,6 +245,20 @@ export class AdminApi {
         precision: 'EXACT',
       }),
     };
+  }
+
+  private bulkSource(shop: AdminShop): BulkSource {
+    return (name, args) => {
+      if (name !== 'orders') throw new GraphqlError(`the sandbox lists no ${name} in bulk`);
+      const nodeOf = (id: number) => (shop.book.get(id) === undefined ? null : requiredOrder(shop, id));
+      return this.search.sorted(shop, args, []).map((row) => () => nodeOf(row.id));
+    };
+  }
+
+  private node(shop: AdminShop, gid: unknown, only?: string): GraphNode | null {
+    const found = node(shop, gid, only);
+    const createdAt = found?.__typename === 'Order' ? found.createdAt : undefined;
+    return typeof createdAt !== 'string' || this.search.isInReach(shop, Date.parse(createdAt)) ? found : null;
   }
 
   /** Shop-owned subscriptions only: Shopify does not show an app's TOML ones here. */
@@ -244,7 +272,8 @@ export class AdminApi {
 
   private readonly asNode = (subscription: Subscription): GraphNode => subscriptionNode(subscription, this.apiVersion);
 
-  private mutationRoot({ store }: AdminShop): GraphNode {
+  private mutationRoot(shop: AdminShop, base: string): GraphNode {
+    const { store } = shop;
     const payload = (
       kind: string,
       rest: Readonly<Record<string, Resolved>>,
@@ -270,6 +299,7 @@ export class AdminApi {
     const isRefusing = this.trouble === 'refusing-writes';
     return {
       __typename: 'Mutation',
+      ...this.bulk.mutations(store.domain, this.bulkSource(shop), base),
       webhookSubscriptionCreate: ({ topic, webhookSubscription }) => {
         const { uri, ...rest } = readSubscription(webhookSubscription);
         requireTopic(topic);
@@ -299,19 +329,6 @@ export class AdminApi {
         return payload('Delete', { deletedWebhookSubscriptionId: String(id) }, []);
       },
     };
-  }
-}
-
-function sortKey(name: unknown): (row: OrderRow) => number {
-  switch (name) {
-    case 'UPDATED_AT':
-      return (row) => row.updatedAtMs;
-    case 'ID':
-      return (row) => row.id;
-    case 'TOTAL_PRICE':
-      return (row) => row.totalMinor;
-    default: // PROCESSED_AT is the documented default; here it equals CREATED_AT
-      return (row) => row.createdAtMs;
   }
 }
 

@@ -234,6 +234,7 @@ export function topicOfEnum(name: string): string {
  * One page, with opaque cursors that survive changes before them: `after` names the last key given, not a position.
  *
  * @param items in their order
+ * @param pagedMax where paging ends: a page that begins behind this many objects is an error
  */
 export function connection<Item>(
   typename: string,
@@ -242,6 +243,7 @@ export function connection<Item>(
   nodeOf: (item: Item) => GraphNode,
   keyOf: (item: Item) => number,
   valueOf: (item: Item) => number = keyOf,
+  pagedMax = Infinity,
 ): GraphNode {
   const first = args.first;
   if (typeof first !== 'number') throw new GraphqlError('you must provide one of first or last (the sandbox: first)');
@@ -256,6 +258,11 @@ export function connection<Item>(
           const byValue = (valueOf(item) - after.value) * sign;
           return byValue > 0 || (byValue === 0 && (keyOf(item) - after.id) * sign > 0);
         });
+  if (from >= pagedMax) {
+    throw new GraphqlError(`Cannot paginate beyond ${pagedMax} objects. Narrow the query by a filter.`, {
+      code: 'PAGINATION_LIMIT_EXCEEDED',
+    });
+  }
   const page = from < 0 ? [] : items.slice(from, from + first);
   const cursorOf = (item: Item) => encodeCursor(keyOf(item), valueOf(item));
   const last = page.at(-1);

@@ -15,6 +15,7 @@ export class Numbers {
   private personId: number;
   private refundId: number;
   private subscriptionId: number;
+  private bulkOperationId: number;
 
   constructor(seed: number, startedAtMs: number) {
     const slice = (Math.floor(startedAtMs / 1000) - EPOCH_2020_SECONDS) * 4096;
@@ -24,6 +25,7 @@ export class Numbers {
     this.personId = 8_000_000_000_000 + slice;
     this.refundId = 1_000_000_000_000 + slice;
     this.subscriptionId = 1_300_000_000_000 + slice;
+    this.bulkOperationId = 4_000_000_000_000 + slice;
   }
 
   order = (): number => (this.orderId += this.random.between(1, 6));
@@ -31,6 +33,7 @@ export class Numbers {
   person = (): number => (this.personId += this.random.between(1, 3));
   refund = (): number => (this.refundId += this.random.between(1, 3));
   subscription = (): number => (this.subscriptionId += this.random.between(1, 3));
+  bulkOperation = (): number => (this.bulkOperationId += this.random.between(1, 3));
   /** Webhook and event ids. They differ between two runs of one seed for the same reason. */
   uuid = (): string => this.random.uuid();
   /** Chance for what is not part of the story, such as how many digits a time is printed with. */

@@ -187,11 +187,9 @@ export interface ReconciliationDesk {
     page: { limit: number; cursor?: string },
   ): Promise<{ items: GapView[]; nextCursor: string | null }>;
   proofs(): Promise<ProofView[]>;
-// --- throughput --------------------------------------------------------------------------------------------------
+}
 
-/** Where on its way an order was lost: the first of these that it did not reach. */
-export const LOSS_STAGES = ['logged', 'processed', 'accepted', 'received'] as const;
-export type LossStage = (typeof LOSS_STAGES)[number];
+// --- throughput --------------------------------------------------------------------------------------------------
 
 export type Granularity = 'hour' | 'day';
 
@@ -247,7 +245,7 @@ export interface FleetItem {
   provisional: ThroughputCounts;
   unproved: ThroughputCounts;
   /** How many were lost on the way to each stage, in the order of the line. */
-  lost: { stage: LossStage; orders: number }[];
+  lost: { stage: Stage; orders: number }[];
 }
 
 export interface ThroughputFilter {

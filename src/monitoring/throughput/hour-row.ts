@@ -1,5 +1,5 @@
 import type { HourCount, Link, ShopHour } from '../../pipeline/contract.js';
-import type { LossStage } from '../contract.js';
+import type { Stage } from '../contract.js';
 import type { GapCount, ProvedShop, SoldHour } from './sold-counts.js';
 
 export const HOUR_MS = 3_600_000;
@@ -41,7 +41,7 @@ export interface HourRow extends ShopHour {
   missing: number;
   recovered: number;
   late: number;
-  lost: Readonly<Record<LossStage, number>>;
+  lost: Readonly<Record<Stage, number>>;
   confirmable: boolean;
   settlesAt: Date | null;
   settledAt: Date | null;
@@ -108,8 +108,8 @@ function rowOf(facts: HourFacts, destination: CountedDestination, proved: boolea
 }
 
 /** What is buried is lost on the way to acceptance, also before a reconciliation has met it. */
-function lostByStage(gaps: readonly GapCount[], failed: number): Record<LossStage, number> {
-  const at = (stage: LossStage, what: 'missing' | 'dead'): number =>
+function lostByStage(gaps: readonly GapCount[], failed: number): Record<Stage, number> {
+  const at = (stage: Stage, what: 'missing' | 'dead'): number =>
     gaps.reduce((sum, gap) => sum + (gap.stage === stage ? gap[what] : 0), 0);
   return {
     logged: at('logged', 'missing') + at('logged', 'dead'),
@@ -135,7 +135,7 @@ function settlingEnds(hour: ShopHour, destination: CountedDestination, acceptedA
  * of. A webhook may be ahead of the listing; and an order that is left out before it is paid is in the ledger, to be
  * taken off again, but is not listed as due.
  */
-function soldFor(listed: number, processed: number, lost: Record<LossStage, number>): number {
+function soldFor(listed: number, processed: number, lost: Record<Stage, number>): number {
   return Math.max(listed, processed + lost.logged + lost.processed);
 }
 

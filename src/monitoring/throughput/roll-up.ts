@@ -7,7 +7,14 @@ import type { LedgerReader, ReadBack, RegistryReader, ShopHour } from '../../pip
 import { Watermark } from '../watermark.js';
 import { HOUR_MS, LATE_AFTER_MS, rowsOfHour, type CountedDestination } from './hour-row.js';
 import type { ProvedShop, SoldCounts } from './sold-counts.js';
-import { hoursNewlyProved, hoursToRecheck, replaceHours, settleHours, type DirtyHour, type ProvedLink } from './throughput-table.js';
+import {
+  hoursNewlyProved,
+  hoursToRecheck,
+  replaceHours,
+  settleHours,
+  type DirtyHour,
+  type ProvedLink,
+} from './throughput-table.js';
 
 const DAY_MS = 86_400_000;
 
@@ -103,7 +110,13 @@ export class ThroughputRollUp {
     const { database, ledger, sold } = this.deps;
     const moved = [...proofs.values()].filter((proof) => this.seenProofs.get(proof.shopId) !== JSON.stringify(proof));
     const touched = [...(await ledger.touchedHours(sinceAt, untilAt)), ...(await sold.touchedHours(sinceAt, untilAt))];
-    const aged = [...(await hoursNewlyProved(database, moved.flatMap((proof) => this.provedLinks(proof)))), ...(await hoursToRecheck(database, nowAt))];
+    const aged = [
+      ...(await hoursNewlyProved(
+        database,
+        moved.flatMap((proof) => this.provedLinks(proof)),
+      )),
+      ...(await hoursToRecheck(database, nowAt)),
+    ];
     return foldHours(touched, aged, new Date(nowAt.getTime() - KEEP_DAYS * DAY_MS));
   }
 
@@ -187,11 +200,7 @@ function foldHours(touched: readonly ShopHour[], aged: readonly ShopHour[], olde
   return [...dirty.values()]
     .filter(({ hourAt }) => hourAt >= oldestAt)
     .sort((one, other) =>
-      one.shopId === other.shopId
-        ? one.hourAt.getTime() - other.hourAt.getTime()
-        : one.shopId < other.shopId
-          ? -1
-          : 1,
+      one.shopId === other.shopId ? one.hourAt.getTime() - other.hourAt.getTime() : one.shopId < other.shopId ? -1 : 1,
     );
 }
 

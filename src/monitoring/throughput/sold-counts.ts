@@ -1,5 +1,5 @@
 import type { ShopHour } from '../../pipeline/contract.js';
-import type { LossStage } from '../contract.js';
+import type { Stage } from '../contract.js';
 
 /** What Shopify has listed as sold in one hour of a shop. */
 export interface SoldHour extends ShopHour {
@@ -13,7 +13,7 @@ export interface SoldHour extends ShopHour {
 export interface GapCount extends ShopHour {
   destinationId: number;
   /** The first stage they did not reach. */
-  stage: LossStage;
+  stage: Stage;
   /** Not there yet: open, or queued again. */
   missing: number;
   /** Given up, with a reason: they are buried in the ledger as well. */

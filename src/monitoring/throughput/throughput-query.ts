@@ -2,7 +2,7 @@ import type { Clock } from '../../kernel/clock.js';
 import type { Database } from '../../kernel/database.js';
 import type { DestinationKind, RegistryReader } from '../../pipeline/contract.js';
 import {
-  LOSS_STAGES,
+  STAGES,
   type FleetItem,
   type Granularity,
   type ThroughputCounts,
@@ -75,7 +75,7 @@ function fleetStatement(granularity: Granularity): string {
   return `
 select t.day::text as day, ${hour} as hour, d.kind,
        case when t.sold is null then 'unproved' when t.settled_at is null then 'provisional' else 'settled' end as bucket,
-       ${LOSS_STAGES.map((stage) => `sum(t.lost_${stage})::integer as lost_${stage}`).join(', ')},${SUMS}
+       ${STAGES.map((stage) => `sum(t.lost_${stage})::integer as lost_${stage}`).join(', ')},${SUMS}
   from monitoring.throughput t
   join unnest($5::integer[], $6::text[]) as d (id, kind) on d.id = t.destination_id
  where ${WITHIN}
@@ -95,7 +95,7 @@ type FleetRow = Sums & {
   hour: number;
   kind: DestinationKind;
   bucket: 'settled' | 'provisional' | 'unproved';
-} & Record<`lost_${(typeof LOSS_STAGES)[number]}`, number> &
+} & Record<`lost_${(typeof STAGES)[number]}`, number> &
   Record<string, unknown>;
 
 /** Hours or days of a page over the whole fleet: more would be a long read. */
@@ -175,7 +175,7 @@ export class ThroughputQuery implements ThroughputReader {
           settled: countsOf(sumOf(ofKind.filter(({ bucket }) => bucket === 'settled'))),
           provisional: countsOf(sumOf(ofKind.filter(({ bucket }) => bucket === 'provisional'))),
           unproved: countsOf(sumOf(ofKind.filter(({ bucket }) => bucket === 'unproved'))),
-          lost: LOSS_STAGES.map((stage) => ({
+          lost: STAGES.map((stage) => ({
             stage,
             orders: ofKind.reduce((sum, row) => sum + row[`lost_${stage}`], 0),
           })),

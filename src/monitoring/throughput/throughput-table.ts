@@ -143,7 +143,7 @@ update monitoring.throughput t set settled_at = $1
 
 /** What is due to settle settles. @returns rows */
 export async function settleHours(database: Database, nowAt: Date, signal: AbortSignal): Promise<number> {
-  for (let settled = 0; ; ) {
+  for (let settled = 0; ;) {
     const { rowCount } = await database.query(SETTLE, [nowAt]);
     settled += rowCount ?? 0;
     if ((rowCount ?? 0) < SETTLE_BATCH || signal.aborted) return settled;
