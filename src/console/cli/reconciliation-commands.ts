@@ -10,7 +10,6 @@ import { table, when } from './table.js';
 type Reconciliation = z.output<typeof reconciliationShape>;
 
 const POLL_MS = 1_000;
-const DAY_MS = 86_400_000;
 
 export function addReconciliation({ program, api, width, command, print, list, outcome }: Cli): void {
   command(program, 'reconcile <shop>', 'compare what a shop sold with what arrived, and bring back what did not')
@@ -18,8 +17,7 @@ export function addReconciliation({ program, api, width, command, print, list, o
     .option('--to <instant>', 'orders updated before; default now, less three minutes')
     .addOption(new Option('--wait <seconds>', 'wait for the end, up to so many seconds').default('0'))
     .action(async (shop: string, options: { json?: boolean; from?: string; to?: string; wait: string }) => {
-      const to = options.to ?? new Date(Date.now() - 180_000).toISOString();
-      const from = options.from ?? new Date(Date.parse(to) - DAY_MS).toISOString();
+      const { from, to } = options;
       const asked = await api.ask(z.strictObject({ id }), 'POST', '/api/v1/reconciliations', {
         body: { shop, from, to },
       });
