@@ -11,8 +11,9 @@ import { checkoutBody, customerBody, type OrderBody } from './shopify/order-body
 import { OrderBook } from './shopify/order-book.js';
 import { Till, type Sale, type Wish } from './shopify/orders.js';
 import { shopBody } from './shopify/shop-body.js';
+import type { Transport } from './shopify/post.js';
 import { Subscriptions } from './shopify/subscriptions.js';
-import { WebhookSender, type RemovalReading } from './shopify/webhook-sender.js';
+import { WebhookSender, type Announcement, type RemovalReading } from './shopify/webhook-sender.js';
 import { BadRequest, CALM, sentence, type StoreTrouble, type Trouble } from './trouble.js';
 import { Truth } from './truth.js';
 
@@ -35,6 +36,14 @@ export interface WorldOptions {
   /** Orders remembered whole; older ones live on as counts. */
   ordersMax: number;
   destinations: readonly Destination[];
+  /** Topics the app subscribes to. All of them by default. */
+  topics?: readonly Topic[];
+  /** How requests travel; HTTP by default. */
+  transport?: Transport;
+  /** Told of all that Shopify tells anybody: how another app in the same stores hears of it. */
+  alsoTell?: (announcement: Announcement, delayMs: number) => void;
+  /** Told of every attempt of a webhook that ended. */
+  onAttempt?: (isOk: boolean) => void;
 }
 
 /** One store with all that belongs to it. */
@@ -121,6 +130,7 @@ export class World {
       subscriptions: this.subscriptions,
       concurrency: CONCURRENCY,
       onAttempt: (delivery, answer, isOk) => {
+        options.onAttempt?.(isOk);
         const stats = this.shops.get(delivery.domain)?.stats;
         if (stats === undefined) return;
         if (answer.outcome === 'answered') stats.answerMs.add(answer.tookMs);
@@ -283,7 +293,7 @@ export class World {
     if (shop.key === null) return;
     const uri = `${this.options.serviceUrl}/webhooks/shopify/${shop.key}`;
     const { domain } = shop.store;
-    for (const topic of TOPICS) this.subscriptions.add({ domain, topic, uri, owner: 'shop', name: null }, this.nowMs);
+    for (const topic of this.options.topics ?? TOPICS) this.subscriptions.add({ domain, topic, uri, owner: 'shop', name: null }, this.nowMs);
   }
 
   private unsubscribe(shop: Shop, topic: string | null): void {
@@ -389,6 +399,7 @@ export class World {
     };
     const heldBackMs = this.chance.chance(trouble.reorder) ? this.chance.between(1_000, 8_000) : 0;
     const delayMs = trouble.delay * 1_000 + heldBackMs;
+    this.options.alsoTell?.(announcement, delayMs);
     const deliveries = this.sender.announce(announcement, delayMs);
     stats.sent += deliveries.length;
     if (deliveries.length === 0) {
