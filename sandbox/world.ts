@@ -13,7 +13,7 @@ import { Till, type Sale, type Wish } from './shopify/orders.js';
 import { shopBody } from './shopify/shop-body.js';
 import type { Transport } from './shopify/post.js';
 import { Subscriptions } from './shopify/subscriptions.js';
-import { WebhookSender, type Announcement, type RemovalReading } from './shopify/webhook-sender.js';
+import { WebhookSender, type Announcement, type Mail, type RemovalReading } from './shopify/webhook-sender.js';
 import { BadRequest, CALM, sentence, type StoreTrouble, type Trouble } from './trouble.js';
 import { Truth } from './truth.js';
 
@@ -42,6 +42,8 @@ export interface WorldOptions {
   transport?: Transport;
   /** Told of all that Shopify tells anybody: how another app in the same stores hears of it. */
   alsoTell?: (announcement: Announcement, delayMs: number) => void;
+  /** Told of every mail that Shopify sends. */
+  onMail?: (mail: Mail) => void;
   /** Told of every attempt of a webhook that ended. */
   onAttempt?: (isOk: boolean) => void;
 }

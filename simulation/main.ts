@@ -1,43 +1,43 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import { withOwnServer } from './databases.js';
-import { Stage } from './stage.js';
-const t0 = performance.now();
-await withOwnServer(async (databases) => {
-  console.log('server', performance.now() - t0);
-  const startAtMs = Date.parse('2019-10-01T00:00:00Z');
-  const t1 = performance.now();
-  const stage = await Stage.start({
-    databases,
-    seed: 1,
-    startAtMs,
-    storeCount: 3,
-    ordersPerSecond: 300 / 86400,
-    removal: 'subscription',
-    topics: ['orders/create', 'orders/paid', 'orders/cancelled', 'refunds/create', 'app/uninstalled'],
-    farSides: ['ga4', 'segment', 'lake'],
+import { chart } from './replay/chart.js';
+import { replay } from './replay/replay.js';
+import { report } from './replay/report.js';
+import { STORY_2019 } from './replay/story.js';
+
+const USAGE = `usage: npm run replay-2019 [-- --seed <whole number> --out <directory>]
+`;
+const SEED_2019 = 2019;
+
+const [command, ...rest] = process.argv.slice(2);
+process.exitCode = await (command === 'replay-2019' ? replay2019(rest) : Promise.resolve(usage()));
+
+async function replay2019(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      seed: { type: 'string', default: String(SEED_2019) },
+      out: { type: 'string', default: '.build/replay-2019' },
+    },
   });
-  console.log('stage', performance.now() - t1);
-  stage.open();
-  const t2 = performance.now();
-  let busy = 0;
-  let idleMs = 0;
-  let busyMs = 0;
-  for (let m = 1; m <= 1440; m++) {
-    await stage.timeline.live(startAtMs + m * 60_000);
-    const t = performance.now();
-    const is = stage.post.waiting > 0;
-    await stage.live(startAtMs + m * 60_000);
-    if (is) {
-      busy++;
-      busyMs += performance.now() - t;
-    } else idleMs += performance.now() - t;
-  }
-  console.log('day', performance.now() - t2, { busy, busyMs, idleMs, sold: stage.world.truth.sold });
-  console.log(
-    stage.farSides.ga4.purchases.counts.size,
-    (await stage.farSides.warehouseRows()).length,
-    await stage.product.pipeline.database.rows('select state, count(*) from pipeline.ledger group by 1'),
-  );
-  const t3 = performance.now();
-  await stage.stop();
-  console.log('stop', performance.now() - t3);
-});
+  const seed = Number(values.seed);
+  if (!Number.isInteger(seed)) return usage();
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  const result = await withOwnServer((databases) => replay({ databases, seed, story: STORY_2019, say }));
+  const directory = resolve(values.out);
+  await mkdir(directory, { recursive: true });
+  const page = resolve(directory, `replay-2019-seed-${seed}.html`);
+  await writeFile(page, chart(result));
+  process.stdout.write(`${report(result)}\n\nThe chart: ${pathToFileURL(page).href}\n`);
+  const { plumbline, settled } = result;
+  const isProved = plumbline.total.lost === 0 && settled.waiting === 0 && settled.disagreeing === 0;
+  return isProved ? 0 : 1;
+}
+
+function usage(): number {
+  process.stderr.write(USAGE);
+  return 64;
+}

@@ -7,8 +7,10 @@ import { SeededRandom } from '../src/kernel/random.js';
 import { SecretBox } from '../src/kernel/secrets.js';
 import type { DestinationDeclaration, ShopDeclaration } from '../src/pipeline/config.js';
 import { intakeServerFactory } from '../src/pipeline/intake/server-factory.js';
+import { Monitoring } from '../src/monitoring/monitoring.js';
 import { PipelineMetrics } from '../src/pipeline/metrics.js';
 import { Pipeline } from '../src/pipeline/pipeline.js';
+import { PipelineQueries } from '../src/pipeline/queries.js';
 
 export const API_VERSION = '2026-10';
 
@@ -34,11 +36,13 @@ export interface Declared {
 export class Product {
   private constructor(
     readonly pipeline: Pipeline,
+    readonly monitoring: Monitoring,
     private readonly server: Server,
   ) {}
 
   static async start(options: ProductOptions, declared: Declared): Promise<Product> {
     const random = new SeededRandom(options.seed);
+    const secrets = new SecretBox([]);
     const pipeline = await Pipeline.openIntake({
       databaseUrl: options.databaseUrl,
       dataDir: options.dataDir,
@@ -47,7 +51,7 @@ export class Product {
       signingSecrets: [{ secret: options.secret, world: 'real' }],
       apiVersion: API_VERSION,
       allowPrivateAddresses: ['127.0.0.0/8'],
-      secrets: new SecretBox([]),
+      secrets,
       clock: options.clock,
       ids: random,
       random,
@@ -56,7 +60,16 @@ export class Product {
       driven: true,
     });
     const server = intakeServerFactory(pipeline.intake)((_req, res) => void res.writeHead(404).end());
-    const product = new Product(pipeline, server);
+    const monitoring = new Monitoring({
+      databaseUrl: options.databaseUrl,
+      database: pipeline.database,
+      processName: 'simulation',
+      watch: false, // nobody leads: `settle` does the duties
+      clock: options.clock,
+      log: silentLogger,
+      pipeline: pipeline.ports(new PipelineQueries(pipeline.database, secrets, options.clock)),
+    });
+    const product = new Product(pipeline, monitoring, server);
     try {
       await listen(server, options.port);
       await pipeline.openRest((registry) => registry.applyDeclared(declared, 'real'));
@@ -78,7 +91,8 @@ export class Product {
 
   /** Does all that is due at this instant. */
   async settle(): Promise<void> {
-    await this.pipeline.settle();
+    do await this.pipeline.settle();
+    while (await this.monitoring.settle());
   }
 
   async stop(): Promise<void> {

@@ -25,6 +25,7 @@ export interface StageOptions {
   farSides: readonly FarSideName[];
   alsoTell?: WorldOptions['alsoTell'];
   onAttempt?: WorldOptions['onAttempt'];
+  onMail?: WorldOptions['onMail'];
 }
 
 /** The pretended world and the real product on one timeline. */
@@ -58,6 +59,7 @@ export class Stage {
       transport: post,
       ...(options.alsoTell && { alsoTell: options.alsoTell }),
       ...(options.onAttempt && { onAttempt: options.onAttempt }),
+      ...(options.onMail && { onMail: options.onMail }),
     });
     admin.on('request', (request, response) => {
       void this.world.admin.serve(request, response).then((served) => {
