@@ -56,6 +56,11 @@ export class Random {
     return -Math.log(1 - this.next()) * mean;
   }
 
+  /** Normal, mean 0 and deviation 1 (Box and Muller). */
+  normal(): number {
+    return Math.sqrt(-2 * Math.log(1 - this.next())) * Math.cos(2 * Math.PI * this.next());
+  }
+
   hex(digits: number): string {
     let text = '';
     while (text.length < digits) text += this.between(0, 0xffff).toString(16).padStart(4, '0');

@@ -77,6 +77,11 @@ export class Truth {
     return this.byId.get(id);
   }
 
+  /** Every order remembered that is due. */
+  dueOrders(): (OrderTruth & { dueAtMs: number })[] {
+    return [...this.byId.values()].filter((order): order is OrderTruth & { dueAtMs: number } => order.dueAtMs !== null);
+  }
+
   count(field: 'sent' | 'answered' | 'dropped' | 'unheard', id: number | null): void {
     const order = id === null ? undefined : this.byId.get(id);
     if (order !== undefined) order[field]++;

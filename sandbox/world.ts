@@ -12,8 +12,9 @@ import { checkoutBody, customerBody, type OrderBody } from './shopify/order-body
 import { OrderBook } from './shopify/order-book.js';
 import { Till, type Sale, type Wish } from './shopify/orders.js';
 import { shopBody } from './shopify/shop-body.js';
+import type { Transport } from './shopify/post.js';
 import { Subscriptions } from './shopify/subscriptions.js';
-import { WebhookSender, type RemovalReading } from './shopify/webhook-sender.js';
+import { WebhookSender, type Announcement, type Mail, type RemovalReading } from './shopify/webhook-sender.js';
 import { BadRequest, CALM, sentence, type StoreTrouble, type Trouble } from './trouble.js';
 import { Truth } from './truth.js';
 
@@ -40,6 +41,16 @@ export interface WorldOptions {
   /** Where paging through one search ends; Shopify's 25,000 by default. */
   pagedMax?: number;
   destinations: readonly Destination[];
+  /** Topics the app subscribes to. All of them by default. */
+  topics?: readonly Topic[];
+  /** How requests travel; HTTP by default. */
+  transport?: Transport;
+  /** Told of all that Shopify tells anybody: how another app in the same stores hears of it. */
+  alsoTell?: (announcement: Announcement, delayMs: number) => void;
+  /** Told of every mail that Shopify sends. */
+  onMail?: (mail: Mail) => void;
+  /** Told of every attempt of a webhook that ended. */
+  onAttempt?: (isOk: boolean) => void;
 }
 
 /** One store with all that belongs to it. */
@@ -127,6 +138,7 @@ export class World {
       subscriptions: this.subscriptions,
       concurrency: CONCURRENCY,
       onAttempt: (delivery, answer, isOk) => {
+        options.onAttempt?.(isOk);
         const stats = this.shops.get(delivery.domain)?.stats;
         if (stats === undefined) return;
         if (answer.outcome === 'answered') stats.answerMs.add(answer.tookMs);
@@ -303,7 +315,7 @@ export class World {
     if (shop.key === null) return;
     const uri = `${this.options.serviceUrl}/webhooks/shopify/${shop.key}`;
     const { domain } = shop.store;
-    for (const topic of TOPICS) this.subscriptions.add({ domain, topic, uri, owner: 'shop', name: null }, this.nowMs);
+    for (const topic of this.options.topics ?? TOPICS) this.subscriptions.add({ domain, topic, uri, owner: 'shop', name: null }, this.nowMs);
   }
 
   private unsubscribe(shop: Shop, topic: string | null): void {
@@ -411,6 +423,7 @@ export class World {
     };
     const heldBackMs = this.chance.chance(trouble.reorder) ? this.chance.between(1_000, 8_000) : 0;
     const delayMs = trouble.delay * 1_000 + heldBackMs;
+    this.options.alsoTell?.(announcement, delayMs);
     const deliveries = this.sender.announce(announcement, delayMs);
     stats.sent += deliveries.length;
     if (deliveries.length === 0) {

@@ -27,9 +27,16 @@ const COMMANDS = {
     await setUp();
     return inForeground(pinnedNode(), [join(ROOT, 'dist/test/crash/main.js'), ...args]);
   },
+  'replay-2019': () => simulation('replay-2019'),
+  simulate: () => simulation('simulate'),
   test,
   verify,
 };
+
+async function simulation(what) {
+  await setUp();
+  return inForeground(pinnedNode(), [...NODE_FLAGS, join(ROOT, 'dist/simulation/main.js'), what, ...args]);
+}
 
 // ---- test ----
 
@@ -100,7 +107,7 @@ async function verify() {
       'boundaries',
       [
         program('depcruise'),
-        ...['src', 'sandbox', 'bench', 'test'].filter((directory) => existsSync(join(ROOT, directory))),
+        ...['src', 'sandbox', 'simulation', 'bench', 'test'].filter((directory) => existsSync(join(ROOT, directory))),
         ...['--config', '.dependency-cruiser.cjs', '--output-type', 'err-long'],
       ],
     ],

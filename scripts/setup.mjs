@@ -104,7 +104,7 @@ export const NODE_FLAGS = JSON.parse(readFileSync(join(ROOT, 'scripts/node-flags
 
 // ---- the build ----
 
-const SOURCES = ['src', 'sandbox', 'bench', 'test/crash'];
+const SOURCES = ['src', 'sandbox', 'simulation', 'bench', 'test/crash'];
 const SOURCE_FILES = ['tsconfig.json', 'tsconfig.build.json', 'nest-cli.json', 'package-lock.json'];
 
 async function ensureBuild() {

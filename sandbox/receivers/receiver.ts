@@ -34,6 +34,8 @@ export abstract class Receiver {
   /** Every request that came in whole, faults included, oldest first. */
   readonly requests: Received[] = [];
   readonly faults: Faults = { fault: { mode: 'ok' }, times: null, share: 1 };
+  /** Where its instants come from, milliseconds since the epoch. */
+  nowMs: () => number = Date.now;
   protected readonly chance: () => number;
   private server: Server | null = null;
   private readonly sockets = new Set<Socket>();
@@ -104,7 +106,7 @@ export abstract class Receiver {
     }
     const url = new URL(request.url ?? '/', this.url);
     const received: Received = {
-      at: new Date(),
+      at: new Date(this.nowMs()),
       method: request.method ?? '',
       path: url.pathname,
       query: url.searchParams,

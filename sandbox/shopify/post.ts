@@ -8,8 +8,14 @@ export type Answer =
   | { outcome: 'answered'; status: number; tookMs: number }
   | { outcome: 'connect-timeout' | 'timeout' | 'broken'; detail: string; tookMs: number };
 
+/** How one request travels and what comes back. Never rejects. */
+export interface Transport {
+  post(uri: string, headers: Readonly<Record<string, string>>, body: Buffer): Promise<Answer>;
+  close(): void;
+}
+
 /** Sends webhooks as Shopify does: keep-alive, 1 s to connect, 5 s for all of it, redirects not followed. */
-export class Postman {
+export class Postman implements Transport {
   private readonly http: HttpAgent;
   private readonly https: HttpsAgent;
 

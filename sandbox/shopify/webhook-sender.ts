@@ -3,7 +3,7 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { utcTime, type Clock } from '../clock.js';
 import type { Topic } from './lifecycle.js';
 import type { Numbers } from './numbers.js';
-import { Postman, type Answer } from './post.js';
+import { Postman, type Answer, type Transport } from './post.js';
 import type { Subscription, Subscriptions } from './subscriptions.js';
 
 /** Eight retries over four hours. Shopify publishes the count and the span, not the steps; these are ours. */
@@ -70,6 +70,10 @@ export interface SenderOptions {
   concurrency: number;
   /** Told of every attempt that ended. `isLast`: this delivery is over. */
   onAttempt: (delivery: Delivery, answer: Answer, isOk: boolean, isLast: boolean) => void;
+  /** Told of every mail. */
+  onMail?: (mail: Mail) => void;
+  /** How a request travels; HTTP by default. */
+  transport?: Transport;
 }
 
 /** base64(HMAC-SHA256(client secret, exact body)). Source: shopify.dev/docs/apps/build/webhooks/verify-deliveries */
@@ -82,14 +86,14 @@ export class WebhookSender {
   readonly mails: Mail[] = [];
   /** Deliveries given up because too many waited. */
   givenUp = 0;
-  private readonly postman: Postman;
+  private readonly postman: Transport;
   private readonly ready: Delivery[] = [];
   private readonly waiting = new Map<Delivery, () => void>();
   private underWay = 0;
   private isStopped = false;
 
   constructor(private readonly options: SenderOptions) {
-    this.postman = new Postman(options.concurrency);
+    this.postman = options.transport ?? new Postman(options.concurrency);
   }
 
   /** First attempts and retries that are not over. */
@@ -252,7 +256,9 @@ export class WebhookSender {
             `Your webhook for ${topic} at ${uri} has been removed on ${at} because it's failing to return a ` +
               "successful response.\nWhen the issue is fixed, you'll need to re-create your webhook.",
           ];
-    this.mails.push({ kind, subject, body, topic, uri, attempts, atMs });
+    const mail = { kind, subject, body, topic, uri, attempts, atMs };
+    this.mails.push(mail);
+    this.options.onMail?.(mail);
     if (this.mails.length > MAILS_KEPT) this.mails.shift();
   }
 }

@@ -55,6 +55,9 @@ export class Monitoring {
   readonly reconciliation: Reconciliation;
   private readonly leader: Leader;
   private readonly loops: Loop[];
+  private readonly work: readonly Duty[];
+  /** When each duty last had nothing more to do; only for `settle`. */
+  private readonly restingSinceMs = new Map<Duty, number>();
 
   constructor(private readonly options: MonitoringOptions) {
     const { clock, log, database, pipeline } = options;
@@ -75,7 +78,8 @@ export class Monitoring {
       log,
       changed: () => this.loops.forEach((loop) => loop.wake()),
     });
-    this.loops = this.duties().map(({ round, ...rest }) => new Loop({ ...rest, clock, log, round: this.led(round) }));
+    this.work = this.duties();
+    this.loops = this.work.map(({ round, ...rest }) => new Loop({ ...rest, clock, log, round: this.led(round) }));
     this.reconciliation.onRequest(() => this.loops.find(({ name }) => name === 'reconciliation')?.wake());
   }
 
@@ -84,6 +88,24 @@ export class Monitoring {
     if (!this.options.watch) return;
     this.leader.start();
     for (const loop of this.loops) loop.start();
+  }
+
+  /**
+   * Does every duty whose pause is over, until it has nothing more to do: for who drives the clock, instead of `start`. It
+   * asks no lock, because who drives the clock is alone.
+   *
+   * @returns whether any of them had something to do
+   */
+  async settle(): Promise<boolean> {
+    const { signal } = new AbortController();
+    let busy = false;
+    for (const duty of this.work) {
+      const nowMs = this.options.clock.nowMs();
+      if (nowMs - (this.restingSinceMs.get(duty) ?? -Infinity) < duty.pauseMs) continue;
+      while ((await duty.round(signal)) === 'busy') busy = true;
+      this.restingSinceMs.set(duty, nowMs);
+    }
+    return busy;
   }
 
   health(): LoopHealth[] {

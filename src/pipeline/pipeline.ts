@@ -70,6 +70,8 @@ export interface PipelineOptions {
   random: Random;
   log: Logger;
   metrics: PipelineMetrics;
+  /** No loop runs: whoever opened it drives the clock, and calls `settle` at each instant. Default false. */
+  driven?: boolean;
 }
 
 const LOOPBACK = ['127.0.0.0/8', '::1/128'];
@@ -99,6 +101,7 @@ export class Pipeline {
   private readonly adapters: Record<World, ReadonlyMap<DestinationKind, DestinationAdapter>>;
   private readonly adminHttp: Record<World, HttpOut>;
   private readonly drain: JournalDrain;
+  private readonly held: HeldWebhooks;
   private readonly intakeLoops: Loop[] = [];
   /** Every process follows the registry: a worker to deliver by it, the others to show it. */
   private readonly registryLoop: Loop;
@@ -221,7 +224,7 @@ export class Pipeline {
       queued: (lanes) => this.worker.nudge(lanes),
       metrics: { routed: (outcome, count) => metrics.webhookRouted(outcome, count) },
     });
-    const held = new HeldWebhooks({
+    this.held = new HeldWebhooks({
       database: this.database,
       secrets,
       clock,
@@ -235,9 +238,9 @@ export class Pipeline {
     this.intakeLoops.push(loop('journal-drain', 500, (signal) => this.drain.round(signal)));
     this.registryLoop = this.registry.watch();
     this.workerLoops.push(
-      loop('held', 1_000, () => held.round()),
+      loop('held', 1_000, () => this.held.round()),
       loop('retention', HOUSE_EVERY_MS, async () => {
-        await keepHouse(this.database, this.reader, clock, log);
+        await this.keepHouse();
         return 'idle';
       }),
     );
@@ -254,7 +257,7 @@ export class Pipeline {
     });
     const pipeline = new Pipeline(options, journal);
     await pipeline.writer.start();
-    for (const loop of pipeline.intakeLoops) loop.start();
+    if (!options.driven) for (const loop of pipeline.intakeLoops) loop.start();
     return pipeline;
   }
 
@@ -270,11 +273,33 @@ export class Pipeline {
     await declare(this.registry);
     await this.registry.refresh();
     this.opened = true;
+    if (this.options.driven) return;
     this.registryLoop.start();
     if (!this.options.roles.worker) return;
     this.router.start();
     this.worker.start();
     for (const loop of this.workerLoops) loop.start();
+  }
+
+  /**
+   * Everything that is due at this instant, done, for who drives the clock: what waits in the journal or is held goes
+   * on, what is in the inbox is routed, and what is due is delivered. Rejects with what a loop would have logged.
+   */
+  async settle(): Promise<void> {
+    const { signal } = new AbortController();
+    await this.registry.refresh();
+    let busy = true;
+    while (busy) {
+      busy = (await this.drain.round(signal)) === 'busy';
+      await this.held.round();
+      while ((await this.router.round()) === 'busy') busy = true;
+      await this.worker.settle();
+    }
+  }
+
+  /** Partitions for the days to come, and the end of what has been kept long enough. */
+  keepHouse(): Promise<void> {
+    return keepHouse(this.database, this.reader, this.options.clock, this.options.log);
   }
 
   /** What monitoring is given. */

@@ -65,6 +65,17 @@ export class DeliveryWorker {
     this.loop.wake();
   }
 
+  /**
+   * Delivers until nothing more is due at this instant, and nothing is under way. For who drives the clock, instead of
+   * `start`.
+   */
+  async settle(): Promise<void> {
+    this.lanes.rediscover();
+    while ((await this.round()) === 'busy' || this.underWay.size > 0) {
+      await Promise.race(this.underWay);
+    }
+  }
+
   /** Stops taking; waits for what is under way, up to 6 s. What is cut off then keeps its lease and goes out again. */
   async stop(): Promise<void> {
     await this.loop.stop();

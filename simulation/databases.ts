@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Database } from '../src/kernel/database.js';
+import { EmbeddedPostgres } from '../src/kernel/embedded-postgres.js';
+import { silentLogger } from '../src/kernel/log.js';
+import { migrate } from '../src/kernel/migrate.js';
+
+const TEMPLATE = 'plumbline_template';
+
+/** A PostgreSQL server that copies a migrated template for whoever asks. */
+export class Databases {
+  private readonly admin: Database;
+  private made = 0;
+
+  /**
+   * @param urlOf the URL of a database of the server
+   * @param prefix names the databases made here
+   */
+  constructor(
+    private readonly urlOf: (name: string) => string,
+    private readonly prefix: string,
+    private readonly template = TEMPLATE,
+  ) {
+    this.admin = new Database({ url: urlOf('postgres'), log: silentLogger, poolSize: 1 });
+  }
+
+  /** @returns the URL of an empty database with Plumbline's schema, and of one with none */
+  async pair(): Promise<{ own: string; warehouse: string; drop: () => Promise<void> }> {
+    const own = `${this.prefix}_${++this.made}`;
+    const warehouse = `${own}_lake`;
+    await this.admin.query(`create database ${own} template ${this.template}`);
+    await this.admin.query(`create database ${warehouse}`);
+    const drop = async (): Promise<void> => {
+      for (const name of [own, warehouse]) await this.admin.query(`drop database if exists ${name} with (force)`);
+    };
+    return { own: this.urlOf(own), warehouse: this.urlOf(warehouse), drop };
+  }
+
+  async end(): Promise<void> {
+    await this.admin.end();
+  }
+}
+
+/** A server of its own for one run, gone without a trace after it. */
+export async function withOwnServer<Result>(work: (databases: Databases) => Promise<Result>): Promise<Result> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'plumbline-simulation-'));
+  const server = await EmbeddedPostgres.start({ dataDir, log: silentLogger });
+  try {
+    await server.ensureDatabase(TEMPLATE);
+    await migrate(server.url(TEMPLATE), silentLogger);
+    const databases = new Databases((name) => server.url(name), 'simulation');
+    try {
+      return await work(databases);
+    } finally {
+      await databases.end();
+    }
+  } finally {
+    await server.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,119 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { MeterProvider } from '@opentelemetry/sdk-metrics';
+import type { Clock } from '../src/kernel/clock.js';
+import { silentLogger } from '../src/kernel/log.js';
+import { SeededRandom } from '../src/kernel/random.js';
+import { SecretBox } from '../src/kernel/secrets.js';
+import type { DestinationDeclaration, ShopDeclaration } from '../src/pipeline/config.js';
+import { intakeServerFactory } from '../src/pipeline/intake/server-factory.js';
+import { Monitoring } from '../src/monitoring/monitoring.js';
+import { PipelineMetrics } from '../src/pipeline/metrics.js';
+import { Pipeline } from '../src/pipeline/pipeline.js';
+import { PipelineQueries } from '../src/pipeline/queries.js';
+
+export const API_VERSION = '2026-10';
+
+export interface ProductOptions {
+  databaseUrl: string;
+  /** Holds the journal. */
+  dataDir: string;
+  secret: string;
+  clock: Clock;
+  seed: number;
+  port: number;
+}
+
+export interface Declared {
+  shops: ShopDeclaration[];
+  destinations: DestinationDeclaration[];
+}
+
+/**
+ * One process of Plumbline as `src/app.module.ts` wires it, without the console: intake over real HTTP, inbox, router,
+ * delivery and monitoring on the real PostgreSQL. Its clock is given, and its loops are replaced by `settle`.
+ */
+export class Product {
+  private constructor(
+    readonly pipeline: Pipeline,
+    readonly monitoring: Monitoring,
+    private readonly server: Server,
+  ) {}
+
+  static async start(options: ProductOptions, declared: Declared): Promise<Product> {
+    const random = new SeededRandom(options.seed);
+    const secrets = new SecretBox([]);
+    const pipeline = await Pipeline.openIntake({
+      databaseUrl: options.databaseUrl,
+      dataDir: options.dataDir,
+      roles: { intake: true, worker: true },
+      processName: 'simulation',
+      signingSecrets: [{ secret: options.secret, world: 'real' }],
+      apiVersion: API_VERSION,
+      allowPrivateAddresses: ['127.0.0.0/8'],
+      secrets,
+      clock: options.clock,
+      ids: random,
+      random,
+      log: silentLogger,
+      metrics: new PipelineMetrics(new MeterProvider().getMeter('simulation')),
+      driven: true,
+    });
+    const server = intakeServerFactory(pipeline.intake)((_req, res) => void res.writeHead(404).end());
+    const monitoring = new Monitoring({
+      databaseUrl: options.databaseUrl,
+      database: pipeline.database,
+      processName: 'simulation',
+      watch: false, // nobody leads: `settle` does the duties
+      clock: options.clock,
+      log: silentLogger,
+      pipeline: pipeline.ports(new PipelineQueries(pipeline.database, secrets, options.clock)),
+    });
+    const product = new Product(pipeline, monitoring, server);
+    try {
+      await listen(server, options.port);
+      await pipeline.openRest((registry) => registry.applyDeclared(declared, 'real'));
+    } catch (error) {
+      await product.stop();
+      throw error;
+    }
+    return product;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  /** The callback keys of the shops, by domain. */
+  keys(): Record<string, string> {
+    return Object.fromEntries(this.pipeline.registry.current.allShops.map(({ domain, key }) => [domain, key]));
+  }
+
+  /** Does all that is due at this instant. */
+  async settle(): Promise<void> {
+    do await this.pipeline.settle();
+    while (await this.monitoring.settle());
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+    await this.pipeline.stop();
+  }
+}
+
+async function listen(server: Server, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+}
+
+/** A port that is free now; a product that dies and comes back keeps it. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await listen(server, 0);
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -1,0 +1,188 @@
+import { PEOPLE_2019 } from '../../sandbox/plain-handler/people.js';
+import { PLAIN_2019 } from '../../sandbox/plain-handler/settings.js';
+import type { Databases } from '../databases.js';
+import { Stage } from '../stage.js';
+import { PlainApp } from './plain-app.js';
+import { plumblineEvidence, type Settled } from './plumbline-evidence.js';
+import { ordersPerMinute, type Misfortune, type Story } from './story.js';
+import { count, day, type Counts, type DayOfSystem, type DueOrder, type Evidence } from './tally.js';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+/** After the last day nobody buys any more, and both may finish: Shopify's retries take four hours, a reconciliation one. */
+const EPILOGUE_MS = 6 * HOUR_MS;
+
+/** One hour of the story, for the chart. */
+export interface Hour {
+  atMs: number;
+  sold: number;
+  arrived: { plain: number; plumbline: number };
+  /** Share of the attempts that Shopify got no good answer to; `null` = there were none. */
+  failedShare: { plain: number | null; plumbline: number | null };
+  enginesAlive: number;
+  engines: number;
+  hostMemoryMb: number;
+  mails: number;
+}
+
+export interface System {
+  days: DayOfSystem[];
+  total: Counts;
+  evidence: Evidence;
+}
+
+export interface ReplayResult {
+  seed: number;
+  story: Story;
+  realSeconds: number;
+  hours: Hour[];
+  plain: System;
+  plumbline: System;
+  /** What the people behind the plain handler did. */
+  diary: readonly { atMs: number; text: string }[];
+  pings: { asked: number; answered: number };
+  settled: Settled;
+}
+
+export interface ReplayOptions {
+  databases: Databases;
+  seed: number;
+  story: Story;
+  say: (line: string) => void;
+}
+
+/** Lives through the story with both systems. */
+export async function replay({ databases, seed, story, say }: ReplayOptions): Promise<ReplayResult> {
+  const startedMs = performance.now();
+  const attempts: { atMs: number; isOk: boolean }[] = [];
+  const mailsAtMs: number[] = [];
+  let plain: PlainApp | null = null;
+  const stage = await Stage.start({
+    databases,
+    seed,
+    startAtMs: story.startAtMs,
+    storeCount: story.stores,
+    ordersPerSecond: ordersPerMinute(story, story.startAtMs) / 60,
+    removal: 'subscription',
+    topics: story.topics,
+    farSides: ['ga4', 'lake'],
+    alsoTell: (announcement, delayMs) => plain?.tell(announcement, delayMs),
+    onAttempt: (isOk) => attempts.push({ atMs: stage.timeline.nowMs, isOk }),
+    onMail: ({ atMs }) => mailsAtMs.push(atMs),
+  });
+  try {
+    const { timeline, world } = stage;
+    const domains = [...world.shops.keys()];
+    const app = new PlainApp({
+      timeline,
+      seed,
+      domains,
+      topics: story.topics,
+      settings: PLAIN_2019,
+      people: PEOPLE_2019,
+      ordersPerMinute: (atMs) => ordersPerMinute(story, atMs),
+      due: (domain, fromMs, toMs) =>
+        world.truth
+          .dueOrders()
+          .filter((order) => order.domain === domain && order.dueAtMs >= fromMs && order.dueAtMs < toMs),
+    });
+    plain = app;
+    for (const misfortune of story.misfortunes) {
+      timeline.at(story.startAtMs + misfortune.afterMs, () => befall(misfortune, stage, app, domains));
+    }
+    stage.open();
+    const endMs = story.startAtMs + story.days * DAY_MS;
+    const gauges: Pick<Hour, 'enginesAlive' | 'engines' | 'hostMemoryMb'>[] = [];
+    for (let atMs = story.startAtMs; atMs < endMs + EPILOGUE_MS; atMs += MINUTE_MS) {
+      if (atMs === endMs) world.stopSelling();
+      if (atMs < endMs && atMs % HOUR_MS === 0) {
+        world.make({ kind: 'rate', ordersPerSecond: ordersPerMinute(story, atMs) / 60 });
+        await stage.product.pipeline.keepHouse();
+      }
+      await stage.live(atMs + MINUTE_MS);
+      if (atMs < endMs && (atMs + MINUTE_MS) % HOUR_MS === 0) {
+        const { alive, engines, hostMemoryMb } = app.pool;
+        gauges.push({ enginesAlive: alive, engines: engines.length, hostMemoryMb });
+      }
+      if (atMs < endMs && (atMs + MINUTE_MS) % DAY_MS === 0) {
+        const lived = Math.round((atMs + MINUTE_MS - story.startAtMs) / DAY_MS);
+        say(`day ${lived} of ${story.days} lived, ${Math.round((performance.now() - startedMs) / 1000)} s`);
+      }
+    }
+    app.stop();
+    const orders: DueOrder[] = world.truth.dueOrders();
+    const { evidence, settled } = await plumblineEvidence(stage, orders, mailsAtMs);
+    const plainEvidence: Evidence = {
+      arrivedAtMs: app.handler.arrivedAtMs,
+      removals: app.removals,
+      mailsAtMs: app.folder.map(({ atMs }) => atMs),
+      signalsAtMs: [],
+    };
+    const hours = gauges.map((gauge, index): Hour => {
+      const fromMs = story.startAtMs + index * HOUR_MS;
+      const isWithin = (atMs: number): boolean => atMs >= fromMs && atMs < fromMs + HOUR_MS;
+      const sold = orders.filter(({ dueAtMs }) => isWithin(dueAtMs));
+      const failed = (all: readonly { atMs: number; isOk: boolean }[]): number | null => {
+        const within = all.filter((attempt) => isWithin(attempt.atMs));
+        return within.length === 0 ? null : within.filter(({ isOk }) => !isOk).length / within.length;
+      };
+      return {
+        atMs: fromMs,
+        sold: sold.length,
+        arrived: {
+          plain: count(sold, plainEvidence.arrivedAtMs).arrived,
+          plumbline: count(sold, evidence.arrivedAtMs).arrived,
+        },
+        failedShare: { plain: failed(app.attempts), plumbline: failed(attempts) },
+        mails: plainEvidence.mailsAtMs.filter(isWithin).length,
+        ...gauge,
+      };
+    });
+    const minutes = (story.days * DAY_MS) / MINUTE_MS;
+    return {
+      seed,
+      story,
+      realSeconds: (performance.now() - startedMs) / 1000,
+      hours,
+      plain: judge(orders, plainEvidence, story),
+      plumbline: judge(orders, evidence, story),
+      diary: app.diary,
+      pings: { asked: minutes, answered: app.pool.isPingAnswered ? minutes : 0 },
+      settled,
+    };
+  } finally {
+    await stage.stop();
+  }
+}
+
+function judge(orders: readonly DueOrder[], evidence: Evidence, story: Story): System {
+  const days = Array.from({ length: story.days }, (_, index) => {
+    const fromMs = story.startAtMs + index * DAY_MS;
+    return day(orders, evidence, fromMs, fromMs + DAY_MS);
+  });
+  return { days, total: count(orders, evidence.arrivedAtMs), evidence };
+}
+
+function befall(misfortune: Misfortune, stage: Stage, plain: PlainApp, domains: readonly string[]): void {
+  const { timeline, world, post } = stage;
+  switch (misfortune.kind) {
+    case 'door-closed':
+      post.isDoorOpen = false;
+      plain.handler.isDoorOpen = false;
+      timeline.world.after(misfortune.forMs, () => {
+        post.isDoorOpen = true;
+        plain.handler.isDoorOpen = true;
+      });
+      return;
+    case 'deleted-by-shopify': {
+      const domain = domains[misfortune.store] ?? '';
+      for (const topic of misfortune.topics) world.make({ kind: 'remove-subscription', store: domain, topic });
+      plain.deletedByShopify(domain, misfortune.topics);
+      return;
+    }
+    case 'never-sent':
+      world.make({ kind: 'drop', store: null, share: misfortune.share });
+      timeline.world.after(misfortune.forMs, () => world.make({ kind: 'drop', store: null, share: 0 }));
+  }
+}

@@ -1,0 +1,103 @@
+import type { ReplayResult, System } from './replay.js';
+import type { DayOfSystem } from './tally.js';
+
+const DAY_MS = 86_400_000;
+
+/** The result as text: a table a system, and what stands out. */
+export function report(result: ReplayResult): string {
+  const { plain, plumbline, story, pings, settled } = result;
+  return [
+    `Seed ${result.seed}: ${story.days} days of ${story.stores} stores in ${result.realSeconds.toFixed(0)} s.`,
+    '',
+    'A plain handler, as in 2019',
+    table(plain, story.startAtMs),
+    '',
+    'Plumbline',
+    table(plumbline, story.startAtMs),
+    '',
+    `The plain handler's host answered ${pings.answered} of ${pings.asked} uptime pings.`,
+    `Plumbline at the end: ${settled.waiting} deliveries waiting, ${settled.deadLetters} dead letters, ` +
+      `${settled.openSignals} signals open, ${settled.disagreeing} orders of which its books and the far sides disagree.`,
+  ].join('\n');
+}
+
+function table(system: System, startAtMs: number): string {
+  const head = [
+    'day',
+    '',
+    'sold',
+    'arrived',
+    '%',
+    'late',
+    'lost',
+    'removed',
+    'noticed after (min)',
+    'mails',
+    'signals',
+  ];
+  const rows = system.days.map((each, index) => [
+    String(index + 1),
+    dateName(startAtMs + index * DAY_MS),
+    ...numbers(each),
+    String(each.removals),
+    detection(each),
+    String(each.mails),
+    String(each.signals),
+  ]);
+  const sum = (pick: (each: DayOfSystem) => number): string =>
+    String(system.days.reduce((total, each) => total + pick(each), 0));
+  rows.push([
+    'all',
+    '',
+    ...numbers(system.total),
+    sum(({ removals }) => removals),
+    '',
+    sum(({ mails }) => mails),
+    sum(({ signals }) => signals),
+  ]);
+  return aligned([head, ...rows]);
+}
+
+function numbers({ sold, arrived, late, lost }: Pick<DayOfSystem, 'sold' | 'arrived' | 'late' | 'lost'>): string[] {
+  const share = sold === 0 ? '' : percent(arrived / sold);
+  return [String(sold), String(arrived), share, String(late), String(lost)];
+}
+
+/** First and worst, in minutes. */
+export function detection(each: DayOfSystem): string {
+  const { removals, firstDetectionMinutes: first, worstDetectionMinutes: worst, unnoticed } = each;
+  if (removals === 0) return '';
+  const never = unnoticed === 0 ? '' : `${unnoticed} never`;
+  if (first === null || worst === null) return never;
+  const spread = first === worst ? minutes(first) : `${minutes(first)} to ${minutes(worst)}`;
+  return [spread, never].filter((part) => part !== '').join(', ');
+}
+
+export function minutes(value: number): string {
+  return value < 10 ? value.toFixed(1) : value.toFixed(0);
+}
+
+export function percent(share: number): string {
+  return share === 1 ? '100' : (Math.floor(share * 1_000) / 10).toFixed(1);
+}
+
+export function dateName(atMs: number): string {
+  return new Date(atMs).toLocaleDateString('en-GB', {
+    weekday: 'short',
+    day: '2-digit',
+    month: 'short',
+    timeZone: 'UTC',
+  });
+}
+
+function aligned(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

@@ -1,0 +1,148 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Topic } from '../sandbox/shopify/lifecycle.js';
+import type { RemovalReading } from '../sandbox/shopify/webhook-sender.js';
+import { World, type WorldOptions } from '../sandbox/world.js';
+import { CollectedPost } from './collected-post.js';
+import type { Databases } from './databases.js';
+import { FarSides, type FarSideName } from './far-sides.js';
+import { API_VERSION, Product, freePort, type Declared, type ProductOptions } from './product.js';
+import { Timeline } from './timeline.js';
+
+const SECRET = 'simulated-client-secret';
+
+export interface StageOptions {
+  databases: Databases;
+  seed: number;
+  startAtMs: number;
+  storeCount: number;
+  ordersPerSecond: number;
+  removal: RemovalReading;
+  topics: readonly Topic[];
+  farSides: readonly FarSideName[];
+  alsoTell?: WorldOptions['alsoTell'];
+  onAttempt?: WorldOptions['onAttempt'];
+  onMail?: WorldOptions['onMail'];
+}
+
+/** The pretended world and the real product on one timeline. */
+export class Stage {
+  readonly world: World;
+  private taken: Product | null = null;
+
+  private constructor(
+    readonly timeline: Timeline,
+    readonly post: CollectedPost,
+    readonly farSides: FarSides,
+    private readonly admin: Server,
+    private readonly given: { options: StageOptions; product: ProductOptions; drop: () => Promise<void> },
+  ) {
+    const { options, product } = given;
+    this.world = new World({
+      seed: options.seed,
+      clock: timeline.world,
+      storeCount: options.storeCount,
+      ordersPerSecond: options.ordersPerSecond,
+      secret: SECRET,
+      oldSecret: `${SECRET}-of-before`,
+      accessToken: 'simulated-token',
+      serviceUrl: `http://127.0.0.1:${product.port}`,
+      apiVersion: API_VERSION,
+      timeScale: 1,
+      removal: options.removal,
+      ordersMax: 1_000_000,
+      destinations: [],
+      topics: options.topics,
+      transport: post,
+      ...(options.alsoTell && { alsoTell: options.alsoTell }),
+      ...(options.onAttempt && { onAttempt: options.onAttempt }),
+      ...(options.onMail && { onMail: options.onMail }),
+    });
+    admin.on('request', (request, response) => {
+      void this.world.admin.serve(request, response).then((served) => {
+        if (!served) response.writeHead(404).end();
+      });
+    });
+  }
+
+  /** The stores are connected and subscribed, and do not sell yet. */
+  static async start(options: StageOptions): Promise<Stage> {
+    const timeline = new Timeline(options.startAtMs);
+    const { own, warehouse, drop } = await options.databases.pair();
+    const farSides = await FarSides.start({
+      warehouseUrl: warehouse,
+      names: options.farSides,
+      nowMs: () => timeline.nowMs,
+      seed: options.seed,
+    });
+    const admin = createServer();
+    await new Promise<void>((resolve) => admin.listen(0, '127.0.0.1', resolve));
+    const product: ProductOptions = {
+      databaseUrl: own,
+      dataDir: await mkdtemp(join(tmpdir(), 'plumbline-stage-')),
+      secret: SECRET,
+      clock: timeline.clock,
+      seed: options.seed,
+      port: await freePort(),
+    };
+    const stage = new Stage(timeline, new CollectedPost(), farSides, admin, { options, product, drop });
+    try {
+      stage.taken = await Product.start(product, stage.declared());
+    } catch (error) {
+      await stage.stop();
+      throw error;
+    }
+    return stage;
+  }
+
+  get product(): Product {
+    if (this.taken === null) throw new Error('the product is not running');
+    return this.taken;
+  }
+
+  get databaseUrl(): string {
+    return this.given.product.databaseUrl;
+  }
+
+  /** Subscribes and opens the stores. */
+  open(): void {
+    this.world.start(this.product.keys());
+  }
+
+  /** Lives to an instant; then Plumbline does all that is due by then. */
+  async live(untilMs: number): Promise<void> {
+    await this.timeline.live(untilMs);
+    do {
+      await this.post.flush();
+      await this.product.settle();
+    } while (this.post.waiting > 0);
+  }
+
+  async stop(): Promise<void> {
+    this.world.stop();
+    this.post.close();
+    await this.taken?.stop();
+    this.admin.closeAllConnections();
+    await new Promise((resolve) => this.admin.close(resolve));
+    await this.farSides.stop();
+    await rm(this.given.product.dataDir, { recursive: true, force: true });
+    await this.given.drop();
+  }
+
+  private declared(): Declared {
+    const destinations = this.farSides.declarations();
+    const base = `http://127.0.0.1:${(this.admin.address() as AddressInfo).port}`;
+    const shops = [...this.world.shops.values()].map(({ store }) => ({
+      domain: store.domain,
+      accessToken: store.accessToken,
+      adminUrl: `${base}/shops/${store.domain}`,
+      subscriptions: 'shop' as const,
+      destinations: destinations.map(({ name }) => name),
+      settings: {},
+    }));
+    return { shops, destinations };
+  }
+}
