@@ -13,6 +13,7 @@ import type {
   Requeue,
   ShopifyAdmin,
 } from '../pipeline/contract.js';
+import { Notices, type NoticeOptions } from './notices/notices.js';
 import { SignalBook } from './signals/signal-book.js';
 
 /** What monitoring needs of the pipeline, given by the wiring. */
@@ -37,6 +38,7 @@ export interface MonitoringOptions {
   clock: Clock;
   log: Logger;
   pipeline: PipelinePorts;
+  notices: NoticeOptions;
 }
 
 /** A piece of scheduled work: a loop that does something only in the process that leads. */
@@ -54,12 +56,22 @@ export interface Duty {
  */
 export class Monitoring {
   readonly signals: SignalBook;
+  readonly notices: Notices;
   private readonly leader: Leader;
   private readonly loops: Loop[];
 
   constructor(private readonly options: MonitoringOptions) {
     const { clock, log, database, pipeline } = options;
     this.signals = new SignalBook({ database, clock, log, names: pipeline.registry });
+    this.notices = new Notices({
+      options: options.notices,
+      database,
+      registry: pipeline.registry,
+      signals: this.signals,
+      hint: (shopId, why) => log.info({ shopId, why }, 'a hint that the subscriptions of a shop have changed'),
+      clock,
+      log,
+    });
     this.leader = new Leader({
       name: 'watch',
       databaseUrl: options.databaseUrl,
@@ -68,7 +80,10 @@ export class Monitoring {
       log,
       changed: () => this.loops.forEach((loop) => loop.wake()),
     });
-    this.loops = this.duties().map(({ round, ...rest }) => new Loop({ ...rest, clock, log, round: this.led(round) }));
+    this.loops = [
+      ...this.duties().map(({ round, ...rest }) => new Loop({ ...rest, clock, log, round: this.led(round) })),
+      ...this.notices.loops(),
+    ];
   }
 
   /** The schema is there from here on. */
@@ -87,11 +102,12 @@ export class Monitoring {
   async stop(): Promise<void> {
     if (!this.options.watch) return;
     await Promise.all(this.loops.map((loop) => loop.stop()));
+    await this.notices.close();
     await this.leader.stop();
   }
 
   private duties(): Duty[] {
-    return [];
+    return [this.notices.duty()];
   }
 
   private led(round: Duty['round']): Duty['round'] {

@@ -1,3 +1,4 @@
+import { metrics } from '@opentelemetry/api';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Module } from '@nestjs/common';
@@ -14,6 +15,7 @@ import { SecretBox } from '../../src/kernel/secrets.js';
 import { API_BODY_BYTES_MAX, consoleModule } from '../../src/console/console.module.js';
 import type { StartFacts } from '../../src/console/deps.js';
 import type { DestinationKind, ReplayReport, ReplayRequest } from '../../src/pipeline/contract.js';
+import { Notices, type NoticeOptions } from '../../src/monitoring/notices/notices.js';
 import { SignalBook } from '../../src/monitoring/signals/signal-book.js';
 import { PipelineQueries } from '../../src/pipeline/queries.js';
 import { Registry, REGISTRY_ENTITIES } from '../../src/pipeline/registry/registry.js';
@@ -26,6 +28,9 @@ const SECRET_KEYS: [DestinationKind, string[]][] = [
   ['webhook', ['secret']],
 ];
 
+/** Last segment of the address that mail providers call. */
+export const MAIL_SECRET = 'a-secret-of-the-tests';
+
 export const NOON_MS = Date.UTC(2026, 10, 23, 12);
 
 /** The console on a database of its own, with what the wiring would give it. */
@@ -36,6 +41,9 @@ export class ConsoleApp {
   readonly registry: Registry;
   readonly queries: PipelineQueries;
   readonly signals: SignalBook;
+  readonly notices: Notices;
+  /** What the subscription watch was told: `shop id, why`. */
+  readonly hints: string[] = [];
   readonly byRole = new Map<TokenRole, string>();
   /** Everything that was logged. */
   log = '';
@@ -54,6 +62,7 @@ export class ConsoleApp {
   private constructor(
     readonly db: TestDatabase,
     private readonly source: DataSource,
+    notices: Partial<NoticeOptions>,
   ) {
     this.tokens = new ApiTokens(db.database, this.clock, systemIds);
     this.registry = new Registry({
@@ -71,6 +80,22 @@ export class ConsoleApp {
       log: this.logger(),
       names: this.registry,
     });
+    this.notices = new Notices({
+      options: {
+        settings: null,
+        secrets: [{ secret: MAIL_SECRET, world: 'real' }],
+        meter: metrics.getMeter('test'),
+        http: { request: () => Promise.reject(new Error('nothing may be asked for')) },
+        lookUpTxt: () => Promise.reject(new Error('nothing may be looked up')),
+        ...notices,
+      },
+      database: db.database,
+      registry: this.registry,
+      signals: this.signals,
+      hint: (shopId, why) => void this.hints.push(`${shopId}, ${why}`),
+      clock: this.clock,
+      log: this.logger(),
+    });
   }
 
   app!: NestFastifyApplication;
@@ -78,10 +103,10 @@ export class ConsoleApp {
   readonly routes: string[] = [];
 
   /** @param options.databaseAway nothing answers where the database should be */
-  static async open(options: { databaseAway?: boolean } = {}): Promise<ConsoleApp> {
+  static async open(options: { databaseAway?: boolean; notices?: Partial<NoticeOptions> } = {}): Promise<ConsoleApp> {
     const db = options.databaseAway ? nowhere() : await testDatabase();
     const source = createDataSource(db.url, REGISTRY_ENTITIES);
-    const self = new ConsoleApp(db, source);
+    const self = new ConsoleApp(db, source, options.notices ?? {});
     if (!options.databaseAway) {
       await db.database.query('create table pipeline.webhook_any partition of pipeline.webhook default');
       await db.database.query('create table pipeline.inbox_segment_any partition of pipeline.inbox_segment default');
@@ -106,6 +131,8 @@ export class ConsoleApp {
         },
       },
       signals: self.signals,
+      notices: self.notices.book,
+      inboundMail: self.notices.door,
       health: [{ name: 'all', read: () => self.health[0] as HealthReport }],
       ready: () => ({ ready: self.ready, reason: self.ready ? null : 'starting' }),
       start: () => self.start,

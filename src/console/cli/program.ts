@@ -13,6 +13,7 @@ import { ApiClient, type Environment, type Query } from './api-client.js';
 import type { Cli } from './cli.js';
 import { CliFailure, EXIT } from './exit.js';
 import { orderText } from './order-text.js';
+import { addNotices } from './notice-commands.js';
 import { addSignals } from './signal-commands.js';
 import { table, when, WIDTH_MIN } from './table.js';
 
@@ -82,6 +83,7 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   addOperations();
   const cli: Cli = { program, api, width, command, print, list, outcome };
   addSignals(cli);
+  addNotices(cli);
   return program;
 
   function addShops(): void {

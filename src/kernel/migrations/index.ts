@@ -1,5 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { CREATE_MONITORING } from './monitoring.js';
+import { CREATE_NOTICES } from './notices.js';
 import { CREATE_PIPELINE } from './schema.js';
 
 /** A migration that is one string of SQL. */
@@ -26,5 +27,10 @@ export class CreateMonitoring1764100000000 extends SqlMigration {
   protected readonly sql = CREATE_MONITORING;
 }
 
+export class CreateNotices1764500000000 extends SqlMigration {
+  readonly name = 'CreateNotices1764500000000';
+  protected readonly sql = CREATE_NOTICES;
+}
+
 /** In order. Each must be safe while the previous release still runs. */
-export const MIGRATIONS = [CreatePipeline1764000000000, CreateMonitoring1764100000000];
+export const MIGRATIONS = [CreatePipeline1764000000000, CreateMonitoring1764100000000, CreateNotices1764500000000];
