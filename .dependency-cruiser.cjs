@@ -2,7 +2,7 @@
 const AREAS = ['pipeline', 'monitoring', 'alerting', 'status-page', 'console'];
 const EVERY_AREA = `^src/(?:${AREAS.join('|')})/`;
 // Who wires everything together: main, the application's module, and nothing else.
-const WIRING = '^src/(?:main|app\\.module)\\.ts$';
+const WIRING = '^src/(?:main|app\\.module|config-sections)\\.ts$';
 
 const backwards = AREAS.slice(0, -1).map((area, index) => ({
   name: `${area}-knows-nothing-after-it`,

@@ -68,6 +68,12 @@ export class Product {
       clock: options.clock,
       log: silentLogger,
       pipeline: pipeline.ports(new PipelineQueries(pipeline.database, secrets, options.clock)),
+      notices: {
+        settings: null,
+        secrets: [{ secret: options.secret, world: 'real' }],
+        meter: new MeterProvider().getMeter('simulation'),
+        http: { request: () => Promise.reject(new Error('nothing outside is asked')) },
+      },
     });
     const product = new Product(pipeline, monitoring, server);
     try {

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { ServiceFile } from './config-sections.js';
 import { API_BODY_BYTES_MAX, consoleModule } from './console/console.module.js';
 import type { ConsoleDeps } from './console/deps.js';
 import { ApiTokens } from './kernel/auth.js';
@@ -16,6 +17,8 @@ import {
 import { prepareDataDirectory } from './kernel/data-directory.js';
 import { EmbeddedPostgres } from './kernel/embedded-postgres.js';
 import { ERRORS, PlumblineError, messageOf, type ErrorCode } from './kernel/errors.js';
+import { AddressGuard } from './kernel/address-guard.js';
+import { HttpOut } from './kernel/http-out.js';
 import { judgeLoop, type HealthReport, type HealthSource } from './kernel/health.js';
 import type { Logger } from './kernel/log.js';
 import { Loop } from './kernel/loop.js';
@@ -24,7 +27,6 @@ import { systemIds, systemRandom } from './kernel/random.js';
 import { SecretBox } from './kernel/secrets.js';
 import { ServiceLock } from './kernel/service-lock.js';
 import { Telemetry } from './kernel/telemetry.js';
-import type { PipelineFile } from './pipeline/config.js';
 import { intakeServerFactory } from './pipeline/intake/server-factory.js';
 import { Monitoring } from './monitoring/monitoring.js';
 import { PIPELINE_BUCKETS, PipelineMetrics } from './pipeline/metrics.js';
@@ -80,9 +82,11 @@ export class Service {
   private openError: string | null = 'starting';
   private stopping = false;
   private readonly sandboxSecret = systemIds.token(32);
+  private readonly sandboxMailSecret = systemIds.token(32);
+  private readonly http: HttpOut;
 
   private constructor(
-    private readonly config: Config<PipelineFile>,
+    private readonly config: Config<ServiceFile>,
     private readonly log: Logger,
     private readonly failed: (error: unknown) => void,
   ) {
@@ -94,6 +98,7 @@ export class Service {
       buckets: PIPELINE_BUCKETS,
     });
     this.metrics = new PipelineMetrics(this.telemetry.meter('plumbline'));
+    this.http = new HttpOut(new AddressGuard(config.file.security.allowPrivateAddresses));
   }
 
   /**
@@ -102,7 +107,7 @@ export class Service {
    * @throws PlumblineError for what only a person can mend
    */
   static async start(
-    config: Config<PipelineFile>,
+    config: Config<ServiceFile>,
     log: Logger,
     failed: (error: unknown) => void = () => undefined,
   ): Promise<Service> {
@@ -131,6 +136,7 @@ export class Service {
     await quietly('monitoring', this.monitoring?.stop());
     await quietly('pipeline', this.pipeline?.stop());
     await quietly('server', this.app?.close());
+    await quietly('outgoing connections', this.http.close());
     await quietly('metrics', this.telemetry.stop());
     await quietly('embedded database', this.embedded?.stop());
     this.lock?.release();
@@ -167,6 +173,12 @@ export class Service {
       clock: this.clock,
       log,
       pipeline: pipeline.ports(queries),
+      notices: {
+        settings: config.file.notices ?? null,
+        secrets: this.mailSecrets(),
+        meter: this.telemetry.meter('plumbline'),
+        http: this.http,
+      },
     });
     this.monitoring = monitoring;
     this.metrics.observe(
@@ -205,6 +217,12 @@ export class Service {
     return this.config.sandbox === 'off' ? real : [...real, { secret: this.sandboxSecret, world: 'sandbox' }];
   }
 
+  private mailSecrets(): { secret: string; world: 'real' | 'sandbox' }[] {
+    const secret = this.config.file.notices?.secretPath;
+    const real = secret === undefined ? [] : [{ secret, world: 'real' as const }];
+    return this.config.sandbox === 'off' ? real : [...real, { secret: this.sandboxMailSecret, world: 'sandbox' }];
+  }
+
   private async listen(
     pipeline: Pipeline,
     monitoring: Monitoring,
@@ -228,6 +246,8 @@ export class Service {
       replay: pipeline.deadLetters,
       signals: monitoring.signals,
       reconciliation: monitoring.reconciliation,
+      notices: monitoring.notices.book,
+      inboundMail: monitoring.notices.door,
       health: this.healthSources(pipeline, monitoring),
       ready: () => this.readiness(pipeline),
       start: () => ({
@@ -310,6 +330,7 @@ export class Service {
       serviceUrl: this.addresses.url,
       clientSecret: this.sandboxSecret,
       accessToken: systemIds.token(16),
+      mailTo: `${this.addresses.url}/inbound/email/postmark/${this.sandboxMailSecret}`,
       port: SANDBOX_PORT,
       log: this.log,
     });

@@ -1,17 +1,17 @@
 import './kernel/tracing.js';
 import { Service, type Addresses } from './app.module.js';
+import { FILE_SECTIONS } from './config-sections.js';
 import { loadConfig } from './kernel/config.js';
 import { configReport, configurationInvalid } from './kernel/config-faults.js';
 import { PlumblineError, hasCode, messageOf } from './kernel/errors.js';
 import { createLogger, redactText } from './kernel/log.js';
 import { tracing } from './kernel/tracing.js';
-import { PIPELINE_SECTIONS } from './pipeline/config.js';
 
 const EXIT_WITHIN_MS = 10_000;
 
 async function main(): Promise<void> {
   const sinceStartMs = (): number => Math.round(process.uptime() * 1_000);
-  const loaded = loadConfig(process.env, { sections: PIPELINE_SECTIONS });
+  const loaded = loadConfig(process.env, { sections: FILE_SECTIONS });
   if (process.argv.includes('--check-config')) {
     const report = configReport(
       {

@@ -24,6 +24,8 @@ export interface SandboxOptions {
   /** What the pretended Shopify signs with. */
   clientSecret: string;
   accessToken: string;
+  /** Where it hands in the mails that Shopify would send; the address is a secret. */
+  mailTo: string;
   port: number;
   log: Logger;
 }
@@ -52,6 +54,7 @@ export class SandboxProcess {
         ...Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(PATH|TZ|SANDBOX_\w+)$/.test(name))),
         SANDBOX_SECRET: options.clientSecret,
         SANDBOX_ACCESS_TOKEN: options.accessToken,
+        SANDBOX_MAIL_TO: options.mailTo,
       },
     });
     child.on('exit', (code, signal) => options.log.info({ code, signal }, 'sandbox ended'));

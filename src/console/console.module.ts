@@ -9,6 +9,8 @@ import { endpointsOf } from './endpoint.js';
 import { FailedAttempts } from './failed-attempts.js';
 import { HealthController } from './health.http.js';
 import { openApiOf } from './openapi.js';
+import { addInboundEmail } from './inbound-email.js';
+import { NoticesController } from './notices.http.js';
 import { OPENAPI, OpenApiController } from './openapi.http.js';
 import { OrdersController } from './orders.http.js';
 import { ProblemFilter } from './problem.filter.js';
@@ -33,16 +35,23 @@ export const API_CONTROLLERS: readonly Type[] = [
   WebhooksController,
   ReconciliationsController,
   SignalsController,
+  NoticesController,
   TokensController,
   OpenApiController,
 ];
 
 @Module({})
 export class ConsoleModule implements OnModuleInit {
-  constructor(@Inject(HttpAdapterHost) private readonly host: HttpAdapterHost) {}
+  constructor(
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+    @Inject(CONSOLE_DEPS) private readonly deps: ConsoleDeps,
+    @Inject(FailedAttempts) private readonly failedAttempts: FailedAttempts,
+  ) {}
 
   onModuleInit(): void {
-    addSecurityHeaders(this.host.httpAdapter.getInstance<FastifyInstance>());
+    const server = this.host.httpAdapter.getInstance<FastifyInstance>();
+    addSecurityHeaders(server);
+    addInboundEmail(server, this.deps.inboundMail, this.failedAttempts);
   }
 }
 

@@ -3,7 +3,7 @@ import type { Clock } from '../kernel/clock.js';
 import type { Database, DurabilitySetting } from '../kernel/database.js';
 import type { HealthSource } from '../kernel/health.js';
 import type { Logger } from '../kernel/log.js';
-import type { ReconciliationDesk, SignalReader } from '../monitoring/contract.js';
+import type { InboundMail, NoticeDesk, ReconciliationDesk, SignalReader } from '../monitoring/contract.js';
 import type { DeadLetterReplay, PipelineReader, RegistryDesk } from '../pipeline/contract.js';
 
 /** What the start page says beside what it measures. */
@@ -32,6 +32,8 @@ export interface ConsoleDeps {
   replay: DeadLetterReplay;
   signals: SignalReader;
   reconciliation: ReconciliationDesk;
+  notices: NoticeDesk;
+  inboundMail: InboundMail;
   health: readonly HealthSource[];
   /** Whether this process wants traffic, and if not, why. */
   ready: () => { ready: boolean; reason: string | null };

@@ -21,7 +21,11 @@ function start(): NodeSDK | null {
     logRecordProcessors: [],
     instrumentations: [
       // Served requests; everything outgoing is undici's.
-      new HttpInstrumentation({ disableOutgoingRequestInstrumentation: true }),
+      new HttpInstrumentation({
+        disableOutgoingRequestInstrumentation: true,
+        // The path of an inbound callback is its password.
+        ignoreIncomingRequestHook: ({ url }) => url?.startsWith('/inbound/') === true,
+      }),
       // GA4's query holds its secret and a customer's path may be one: an outgoing call is named by its origin only.
       new UndiciInstrumentation({
         startSpanHook: ({ origin }) => ({ 'url.full': origin, 'url.path': '', 'url.query': '' }),

@@ -299,3 +299,83 @@ export interface SilenceReader {
     page: { limit: number; cursor?: string },
   ): Promise<{ items: SilenceView[]; nextCursor: string | null }>;
 }
+
+// --- notices -----------------------------------------------------------------------------------------------------
+
+/**
+ * What a mail comes to. `removed` and `failing`: Shopify says so of a webhook; `unknown`: Shopify says something about
+ * webhooks that nobody has taught us to read; `untrusted`: nobody can tell that it is Shopify's, so it has no effect.
+ */
+export const NOTICE_CLASSES = ['removed', 'failing', 'other', 'unknown', 'untrusted'] as const;
+export type NoticeClass = (typeof NOTICE_CLASSES)[number];
+
+/** What a person can say that a mail is. */
+export const JUDGED_CLASSES = ['removed', 'failing', 'other', 'unknown'] as const;
+export type JudgedClass = (typeof JUDGED_CLASSES)[number];
+
+export interface NoticeView {
+  /** bigint as a decimal string */
+  id: string;
+  world: 'real' | 'sandbox';
+  /** Who handed it in: `postmark`, `smtp` … */
+  provider: string;
+  class: NoticeClass;
+  /** What its words say, believed or not. */
+  wording: JudgedClass;
+  /** Why it is believed, or why not. */
+  trust: string;
+  senderDomain: string | null;
+  /** Domain; `null` = it names no shop of ours. */
+  shop: string | null;
+  topic: string | null;
+  /** The address of ours that it names. */
+  url: string | null;
+  removedAt: Date | null;
+  attempts: number | null;
+  subject: string;
+  excerpt: string | null;
+  receivedAt: Date;
+  /** When the same was last said, and how often since the first time. */
+  lastAt: Date;
+  count: number;
+  /** When the subscription watch was told; `null` = not yet, or nothing to tell. */
+  hintedAt: Date | null;
+  /** Whether a person is to look. */
+  needsAttention: boolean;
+  readAt: Date | null;
+  classifiedBy: string | null;
+  classifiedAt: Date | null;
+}
+
+export interface NoticeFilter {
+  class?: NoticeClass;
+  shop?: string;
+}
+
+/** Shopify's mails, for people. */
+export interface NoticeDesk {
+  /** Newest first. */
+  notices(
+    filter: NoticeFilter,
+    page: { limit: number; cursor?: string },
+  ): Promise<{ items: NoticeView[]; nextCursor: string | null }>;
+  /** A person says what it is; `removed` and `failing` then are told to the subscription watch. `null` = there is none */
+  classify(id: string, as: JudgedClass, actor: string): Promise<NoticeView | null>;
+  /** A person has looked. `null` = there is none */
+  markRead(id: string, actor: string): Promise<NoticeView | null>;
+}
+
+/** What a request that hands a mail in is answered. Above 299 it had no effect at all. */
+export interface InboundAnswer {
+  status: 200 | 400 | 401 | 403 | 406 | 503;
+  detail: string;
+}
+
+/** The door for mails that providers post. */
+export interface InboundMail {
+  readonly providers: readonly string[];
+  /** Whether the address is right; compared in constant time. Asked before a byte of the body is read. */
+  admits(secret: string): boolean;
+  /** Resolves with 200 only once what was handed in is durable. Never throws. */
+  take(request: { provider: string; secret: string; contentType: string; body: Buffer }): Promise<InboundAnswer>;
+}

@@ -16,6 +16,7 @@ import type {
   ShopifyAdmin,
 } from '../pipeline/contract.js';
 import type { Duty } from './duty.js';
+import { Notices, type NoticeOptions } from './notices/notices.js';
 import { PageListing } from './reconciliation/page-listing.js';
 import { Reconciliation } from './reconciliation/reconciliation.js';
 import { SignalBook } from './signals/signal-book.js';
@@ -44,6 +45,7 @@ export interface MonitoringOptions {
   clock: Clock;
   log: Logger;
   pipeline: PipelinePorts;
+  notices: NoticeOptions;
 }
 
 /**
@@ -53,6 +55,7 @@ export interface MonitoringOptions {
 export class Monitoring {
   readonly signals: SignalBook;
   readonly reconciliation: Reconciliation;
+  readonly notices: Notices;
   private readonly leader: Leader;
   private readonly loops: Loop[];
   private readonly work: readonly Duty[];
@@ -70,6 +73,15 @@ export class Monitoring {
       ...pipeline,
       listing: new PageListing(pipeline.admin),
     });
+    this.notices = new Notices({
+      options: options.notices,
+      database,
+      registry: pipeline.registry,
+      signals: this.signals,
+      hint: (shopId, why) => log.info({ shopId, why }, 'a hint that the subscriptions of a shop have changed'),
+      clock,
+      log,
+    });
     this.leader = new Leader({
       name: 'watch',
       databaseUrl: options.databaseUrl,
@@ -79,7 +91,10 @@ export class Monitoring {
       changed: () => this.loops.forEach((loop) => loop.wake()),
     });
     this.work = this.duties();
-    this.loops = this.work.map(({ round, ...rest }) => new Loop({ ...rest, clock, log, round: this.led(round) }));
+    this.loops = [
+      ...this.work.map(({ round, ...rest }) => new Loop({ ...rest, clock, log, round: this.led(round) })),
+      ...this.notices.loops(),
+    ];
     this.reconciliation.onRequest(() => this.loops.find(({ name }) => name === 'reconciliation')?.wake());
   }
 
@@ -117,11 +132,12 @@ export class Monitoring {
   async stop(): Promise<void> {
     if (!this.options.watch) return;
     await Promise.all(this.loops.map((loop) => loop.stop()));
+    await this.notices.close();
     await this.leader.stop();
   }
 
   private duties(): Duty[] {
-    return [...this.reconciliation.duties()];
+    return [...this.reconciliation.duties(), this.notices.duty()];
   }
 
   private led(round: Duty['round']): Duty['round'] {

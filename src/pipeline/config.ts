@@ -264,12 +264,8 @@ const shape = {
 
 export type PipelineFile = z.output<z.ZodObject<typeof shape>>;
 
-/** The pipeline's part of the file, and the names that later areas will fill. */
-export const PIPELINE_SECTIONS: Sections<typeof shape> = {
-  shape,
-  check: crossCheck,
-  later: ['slos', 'crisis', 'statusPage', 'notices', 'alerting'],
-};
+/** The pipeline's part of the file. */
+export const PIPELINE_SECTIONS: Sections<typeof shape> = { shape, check: crossCheck };
 
 /** Faults no single key can show. Bears any value: broken parts were reported by their own schema. */
 function crossCheck(raw: Readonly<Record<string, unknown>>): { path: KeyPath; message: string }[] {

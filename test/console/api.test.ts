@@ -457,7 +457,8 @@ describe('the document', () => {
     const documented = Object.entries((body as { paths: Record<string, object> }).paths).flatMap(([path, operations]) =>
       Object.keys(operations).map((method) => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`),
     );
-    const routes = app.routes.filter((route) => !['GET /', 'GET /start.css'].includes(route));
+    const beside = ['GET /', 'GET /start.css', 'POST /inbound/email/:provider/:secret'];
+    const routes = app.routes.filter((route) => !beside.includes(route));
     expect(documented.sort()).toEqual(routes.sort());
   });
 

@@ -1,3 +1,4 @@
+import { metrics } from '@opentelemetry/api';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Module } from '@nestjs/common';
@@ -15,6 +16,7 @@ import { API_BODY_BYTES_MAX, consoleModule } from '../../src/console/console.mod
 import type { StartFacts } from '../../src/console/deps.js';
 import type { DestinationKind, ReplayReport, ReplayRequest } from '../../src/pipeline/contract.js';
 import { Reconciliation } from '../../src/monitoring/reconciliation/reconciliation.js';
+import { Notices, type NoticeOptions } from '../../src/monitoring/notices/notices.js';
 import { SignalBook } from '../../src/monitoring/signals/signal-book.js';
 import { PipelineQueries } from '../../src/pipeline/queries.js';
 import { Registry, REGISTRY_ENTITIES } from '../../src/pipeline/registry/registry.js';
@@ -26,6 +28,9 @@ const SECRET_KEYS: [DestinationKind, string[]][] = [
   ['postgres', ['url']],
   ['webhook', ['secret']],
 ];
+
+/** Last segment of the address that mail providers call. */
+export const MAIL_SECRET = 'a-secret-of-the-tests';
 
 export const NOON_MS = Date.UTC(2026, 10, 23, 12);
 
@@ -39,6 +44,9 @@ export class ConsoleApp {
   readonly signals: SignalBook;
   /** Shows and takes requests; nothing runs here, so nobody is asked. */
   readonly reconciliation: Reconciliation;
+  readonly notices: Notices;
+  /** What the subscription watch was told: `shop id, why`. */
+  readonly hints: string[] = [];
   readonly byRole = new Map<TokenRole, string>();
   /** Everything that was logged. */
   log = '';
@@ -57,6 +65,7 @@ export class ConsoleApp {
   private constructor(
     readonly db: TestDatabase,
     private readonly source: DataSource,
+    notices: Partial<NoticeOptions>,
   ) {
     this.tokens = new ApiTokens(db.database, this.clock, systemIds);
     this.registry = new Registry({
@@ -99,6 +108,22 @@ export class ConsoleApp {
       listing: { step: nobody },
       takes: nobody,
     });
+    this.notices = new Notices({
+      options: {
+        settings: null,
+        secrets: [{ secret: MAIL_SECRET, world: 'real' }],
+        meter: metrics.getMeter('test'),
+        http: { request: () => Promise.reject(new Error('nothing may be asked for')) },
+        lookUpTxt: () => Promise.reject(new Error('nothing may be looked up')),
+        ...notices,
+      },
+      database: db.database,
+      registry: this.registry,
+      signals: this.signals,
+      hint: (shopId, why) => void this.hints.push(`${shopId}, ${why}`),
+      clock: this.clock,
+      log: this.logger(),
+    });
   }
 
   app!: NestFastifyApplication;
@@ -106,10 +131,10 @@ export class ConsoleApp {
   readonly routes: string[] = [];
 
   /** @param options.databaseAway nothing answers where the database should be */
-  static async open(options: { databaseAway?: boolean } = {}): Promise<ConsoleApp> {
+  static async open(options: { databaseAway?: boolean; notices?: Partial<NoticeOptions> } = {}): Promise<ConsoleApp> {
     const db = options.databaseAway ? nowhere() : await testDatabase();
     const source = createDataSource(db.url, REGISTRY_ENTITIES);
-    const self = new ConsoleApp(db, source);
+    const self = new ConsoleApp(db, source, options.notices ?? {});
     if (!options.databaseAway) {
       await db.database.query('create table pipeline.webhook_any partition of pipeline.webhook default');
       await db.database.query('create table pipeline.inbox_segment_any partition of pipeline.inbox_segment default');
@@ -135,6 +160,8 @@ export class ConsoleApp {
       },
       signals: self.signals,
       reconciliation: self.reconciliation,
+      notices: self.notices.book,
+      inboundMail: self.notices.door,
       health: [{ name: 'all', read: () => self.health[0] as HealthReport }],
       ready: () => ({ ready: self.ready, reason: self.ready ? null : 'starting' }),
       start: () => self.start,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { configReport, configurationInvalid, didYouMean } from '../../src/kernel/config-faults.js';
 import { loadConfig, type Config } from '../../src/kernel/config.js';
-import { PIPELINE_SECTIONS, type PipelineFile } from '../../src/pipeline/config.js';
+import { FILE_SECTIONS, type ServiceFile } from '../../src/config-sections.js';
 
 let directory: string;
 beforeEach(() => {
@@ -14,10 +14,10 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 function load(env: Record<string, string>, file?: string) {
   if (file !== undefined) writeFileSync(join(directory, 'plumbline.yaml'), file);
-  return loadConfig(env, { sections: PIPELINE_SECTIONS, cwd: directory });
+  return loadConfig(env, { sections: FILE_SECTIONS, cwd: directory });
 }
 
-function loaded(env: Record<string, string>, file?: string): Config<PipelineFile> {
+function loaded(env: Record<string, string>, file?: string): Config<ServiceFile> {
   const result = load(env, file);
   if (result.faults) throw new Error(configurationInvalid(result.faults).message);
   return result.config;

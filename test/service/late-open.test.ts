@@ -5,7 +5,7 @@ import { Service } from '../../src/app.module.js';
 import { loadConfig } from '../../src/kernel/config.js';
 import { PlumblineError } from '../../src/kernel/errors.js';
 import { silentLogger } from '../../src/kernel/log.js';
-import { PIPELINE_SECTIONS } from '../../src/pipeline/config.js';
+import { FILE_SECTIONS } from '../../src/config-sections.js';
 import { freePort } from '../support/built-service.js';
 import { PgProxy } from '../support/pg-proxy.js';
 import { testDatabase } from '../support/test-database.js';
@@ -24,7 +24,7 @@ it('ends, saying why, when a database that was away at the start turns out to be
       PLUMBLINE_DATA_DIR: await mkdtemp(join(inject('runDir'), 'late-')),
       PLUMBLINE_SANDBOX: 'off',
     },
-    { sections: PIPELINE_SECTIONS },
+    { sections: FILE_SECTIONS },
   );
   if (!config) throw new Error('the configuration has faults');
   const failures: unknown[] = [];

@@ -14,6 +14,7 @@ import type { Cli } from './cli.js';
 import { CliFailure, EXIT } from './exit.js';
 import { orderText } from './order-text.js';
 import { addReconciliation } from './reconciliation-commands.js';
+import { addNotices } from './notice-commands.js';
 import { addSignals } from './signal-commands.js';
 import { table, when, WIDTH_MIN } from './table.js';
 
@@ -84,6 +85,7 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   const cli: Cli = { program, api, width, command, print, list, outcome };
   addReconciliation(cli);
   addSignals(cli);
+  addNotices(cli);
   return program;
 
   function addShops(): void {

@@ -1,5 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { CREATE_MONITORING } from './monitoring.js';
+import { CREATE_NOTICES } from './notices.js';
 import { PIPELINE_FOR_MONITORING } from './pipeline-for-monitoring.js';
 import { CREATE_RECONCILIATION } from './reconciliation.js';
 import { CREATE_PIPELINE } from './schema.js';
@@ -28,5 +29,6 @@ export const MIGRATIONS = [
   migration('PipelineForMonitoring1764200000000', PIPELINE_FOR_MONITORING),
   migration('CreateReconciliation1764300000000', CREATE_RECONCILIATION),
   migration('CreateSubscriptions1764400000000', CREATE_SUBSCRIPTIONS),
+  migration('CreateNotices1764500000000', CREATE_NOTICES),
   migration('CreateThroughput1764600000000', CREATE_THROUGHPUT),
 ];
