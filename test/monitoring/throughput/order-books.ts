@@ -8,7 +8,7 @@ import type {
   ShopHour,
   State,
 } from '../../../src/pipeline/contract.js';
-import type { LossStage } from '../../../src/monitoring/contract.js';
+import type { Stage } from '../../../src/monitoring/contract.js';
 import { HOUR_MS } from '../../../src/monitoring/throughput/hour-row.js';
 import type { GapCount, ProvedShop, SoldCounts, SoldHour } from '../../../src/monitoring/throughput/sold-counts.js';
 import { destination as destinationOf } from '../../support/events.js';
@@ -37,7 +37,7 @@ interface GapLine {
   orderId: string;
   destinationId: number;
   soldAt: Date;
-  stage: LossStage;
+  stage: Stage;
   state: 'missing' | 'dead' | 'recovered';
   updatedAt: Date;
 }
