@@ -260,8 +260,8 @@ export type Reading =
   /** A topic that has no effect at any destination by design (products/update …). Counted. */
   | { outcome: 'no-effect'; reason: string }
   | { outcome: 'unknown-topic' }
-  /** What cannot be read; becomes a dead letter with this reason and the payload. */
-  | { outcome: 'unmappable'; reason: string; detail: string };
+  /** What cannot be read; becomes a dead letter with this reason and the payload. `id`: what it is about, if it says so. */
+  | { outcome: 'unmappable'; reason: string; detail: string; id: string | null };
 
 // --- delivery ----------------------------------------------------------------------------------------------------
 

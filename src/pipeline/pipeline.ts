@@ -41,12 +41,15 @@ import { Journal } from './inbox/journal.js';
 import { InboxStream } from './inbox/stream.js';
 import { Intake } from './intake/intake.js';
 import { SignatureCheck, type SigningSecret } from './intake/signature.js';
+import { compareWithLedger } from './ledger/comparison.js';
+import { readAcceptedBetween, readStandings } from './ledger/standings.js';
 import type { PipelineMetrics } from './metrics.js';
 import { pipelinePartitions } from './partitions.js';
 import { REGISTRY_ENTITIES, Registry } from './registry/registry.js';
 import { keepHouse } from './retention.js';
 import { HeldWebhooks } from './router/held.js';
 import { Router } from './router/router.js';
+import { readLastWebhookAt, readTraces } from './router/traces.js';
 import { AdminApi } from './shopify/admin-api.js';
 import { createFetchBody } from './shopify/fetch-body.js';
 import { AdminProductSource } from './shopify/product-source.js';
@@ -322,14 +325,15 @@ export class Pipeline {
       reader,
       admin: this.adminApi,
       ledger: {
-        compare: later,
-        standings: later,
-        acceptedBetween: later,
-        traces: later,
+        compare: (facts, owed) => compareWithLedger(this.database, facts, owed),
+        standings: (facts) => readStandings(this.keyed, facts),
+        acceptedBetween: (destinationId, fromAt, toAt, options) =>
+          readAcceptedBetween(this.keyed, destinationId, fromAt, toAt, options),
+        traces: (facts) => readTraces(this.keyed, facts),
         touchedHours: later,
         hourCounts: later,
         ordersSeen: later,
-        lastWebhookAt: later,
+        lastWebhookAt: (shopId, topic) => readLastWebhookAt(this.database, shopId, topic),
       },
       verdicts: { confirm: later, markMissing: later },
       requeue: { fetchOrders: later, requeue: later },

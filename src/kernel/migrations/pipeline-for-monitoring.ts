@@ -8,9 +8,9 @@ alter table pipeline.ledger
   add column sold_at timestamptz,             -- the subject's created_at in Shopify: by its hours throughput is told
   add column seen_at timestamptz;             -- when the first webhook told of it; null = none did, reconciliation found it
 
--- Rows by when they changed, were first seen, were sold: all three follow the order in which rows are written. A BRIN
--- index costs a few bytes for 32 pages, and an update of its columns stays HOT.
-create index ledger_times on pipeline.ledger using brin (updated_at, seen_at, sold_at)
+-- Rows by when they changed, were first seen, were sold, were accepted: all of it follows the order in which rows are
+-- written. A BRIN index costs a few bytes for 32 pages, and an update of its columns stays HOT.
+create index ledger_times on pipeline.ledger using brin (updated_at, seen_at, sold_at, accepted_at)
   with (pages_per_range = 32, autosummarize = on);
 
 -- Uninstallations, few among millions: a partial index costs other webhooks nothing.

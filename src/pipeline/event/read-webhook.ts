@@ -60,12 +60,13 @@ export function readWebhook(entry: InboxEntry, browserIdNames: BrowserIdNames = 
     });
     return { outcome: 'event', events };
   } catch (error) {
+    const id = idIfAny(body.fields);
     if (error instanceof WrongType) {
-      return { outcome: 'unmappable', reason: `wrong-type:${error.path}`, detail: error.message };
+      return { outcome: 'unmappable', reason: `wrong-type:${error.path}`, detail: error.message, id };
     }
-    if (error instanceof NoId) return { outcome: 'unmappable', reason: 'no-id', detail: error.message };
+    if (error instanceof NoId) return { outcome: 'unmappable', reason: 'no-id', detail: error.message, id };
     // A body nobody foresaw must become a dead letter with its payload, never stop the webhooks behind it.
-    return { outcome: 'unmappable', reason: 'unreadable', detail: messageOf(error) };
+    return { outcome: 'unmappable', reason: 'unreadable', detail: messageOf(error), id };
   }
 }
 
@@ -81,12 +82,25 @@ function parseBody(bytes: Buffer): { fields: Fields; text: string } | Extract<Re
     text = losslessText(withoutByteOrderMark(bytes.toString('utf8')));
     parsed = JSON.parse(text);
   } catch (error) {
-    return { outcome: 'unmappable', reason: 'not-json', detail: `${bytes.length} bytes: ${withoutQuote(error)}` };
+    return {
+      outcome: 'unmappable',
+      reason: 'not-json',
+      detail: `${bytes.length} bytes: ${withoutQuote(error)}`,
+      id: null,
+    };
   }
   if (!isFields(parsed)) {
-    return { outcome: 'unmappable', reason: 'not-an-object', detail: 'the body is JSON but no object' };
+    return { outcome: 'unmappable', reason: 'not-an-object', detail: 'the body is JSON but no object', id: null };
   }
   return { fields: parsed, text };
+}
+
+function idIfAny(body: Fields): string | null {
+  try {
+    return ownId(body);
+  } catch {
+    return null; // an id of a type it cannot have is what makes it unmappable
+  }
 }
 
 /** V8 quotes the text around the fault; a body can hold personal data, so only the kind of fault is kept. */

@@ -160,7 +160,7 @@ export class Router {
         await client.query('rollback to savepoint one_webhook');
         const detail = `the database refused it: ${messageOf(error)}`;
         this.deps.log.error({ shop: one.entry.shopDomain, topic: one.entry.topic, err: error }, 'webhook not storable');
-        const reading: Reading = { outcome: 'unmappable', reason: 'not-storable', detail };
+        const reading: Reading = { outcome: 'unmappable', reason: 'not-storable', detail, id: null };
         await this.write(client, [{ ...one, reading, events: [] }]);
       }
       await client.query('release savepoint one_webhook');
@@ -274,7 +274,7 @@ function recordOf({ entry, pointer, shop, reading, events }: Routed): WebhookRec
     webhookId: shop ? entry.webhookId : `${entry.world}/${entry.shopDomain}/${entry.webhookId}`,
     topic: entry.topic,
     receivedAtMs: entry.receivedAtMs,
-    subjectId: events[0]?.subjectId ?? null,
+    subjectId: events[0]?.subjectId ?? ('id' in reading ? reading.id : null),
     pointer,
   };
   const outcome = (name: WebhookOutcome, reason: string | null): WebhookRecord => ({ ...base, outcome: name, reason });
