@@ -15,6 +15,8 @@ export interface SandboxOptions {
   apiVersion: string;
   sellNow: boolean;
   ordersMax: number;
+  /** How long destinations take until their reports show what arrived. */
+  settling: 'short' | 'real';
 }
 
 const DEFAULTS = {
@@ -31,6 +33,7 @@ const DEFAULTS = {
   'api-version': '2026-10',
   'sell-now': 'false',
   'orders-max': '50000',
+  settling: 'short',
 } as const;
 type Name = keyof typeof DEFAULTS;
 
@@ -60,6 +63,8 @@ export function readOptions(
   };
   const removal = text('removal');
   if (removal !== 'subscription' && removal !== 'delivery') faults.push('--removal must be subscription or delivery');
+  const settling = text('settling');
+  if (settling !== 'short' && settling !== 'real') faults.push('--settling must be short or real');
   const read: SandboxOptions = {
     port: number('port', 0, 65_535),
     service: text('service').replace(/\/+$/, ''),
@@ -74,6 +79,7 @@ export function readOptions(
     apiVersion: text('api-version'),
     sellNow: text('sell-now') === 'true' || text('sell-now') === '1',
     ordersMax: number('orders-max', 100, 1_000_000),
+    settling: settling === 'real' ? 'real' : 'short',
   };
   if (!URL.canParse(read.service)) faults.push('--service must be a URL');
   if (faults.length > 0) throw new Error(faults.join('; '));

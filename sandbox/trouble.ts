@@ -34,6 +34,9 @@ export const CALM: Readonly<StoreTrouble> = {
 /** How a destination misbehaves. `losing` answers 2xx and keeps nothing; `cutting` keeps it and hangs up unanswered. */
 const DESTINATION_MODES = ['calm', 'down', 'slow', 'throttling', 'losing', 'cutting'] as const;
 export type DestinationMode = (typeof DESTINATION_MODES)[number];
+/** How a destination's reports misbehave: what it can be asked, not what it is sent. */
+const REPORT_MODES = ['calm', 'down', 'quota'] as const;
+export type ReportMode = (typeof REPORT_MODES)[number];
 const ADMIN_MODES = ['none', 'unavailable', 'frozen', 'throttled'] as const satisfies readonly AdminTrouble[];
 
 const SHARES = ['drop', 'duplicate', 'repeat', 'reorder', 'oversize'] as const;
@@ -47,6 +50,7 @@ export type Trouble =
   | { kind: 'remove-subscription'; store: string | null; topic: string | null }
   | { kind: 'uninstall'; store: string | null }
   | { kind: 'destination'; destination: string | null; mode: DestinationMode }
+  | { kind: 'reports'; destination: string | null; mode: ReportMode }
   | { kind: 'admin'; mode: AdminTrouble }
   | { kind: 'rate'; ordersPerSecond: number }
   | { kind: 'calm' };
@@ -76,6 +80,8 @@ export function parseTrouble(input: Readonly<Record<string, unknown>>): Trouble 
       return { kind, store };
     case 'destination':
       return { kind, destination: text(input.destination), mode: oneOf(DESTINATION_MODES, input.value) };
+    case 'reports':
+      return { kind, destination: text(input.destination), mode: oneOf(REPORT_MODES, input.value) };
     case 'admin':
       return { kind, mode: oneOf(ADMIN_MODES, input.value) };
     case 'rate':
@@ -136,6 +142,8 @@ export function sentence(trouble: Trouble): string {
       return `App uninstalled: ${where}`;
     case 'destination':
       return `${trouble.destination ?? 'Every destination'} is ${MODE_WORDS[trouble.mode]}`;
+    case 'reports':
+      return `Reports of ${trouble.destination ?? 'every destination'} ${REPORT_WORDS[trouble.mode]}`;
     case 'admin':
       return `The Admin API ${ADMIN_WORDS[trouble.mode]}`;
     case 'rate':
@@ -152,6 +160,12 @@ export const MODE_WORDS: Record<DestinationMode, string> = {
   throttling: 'refusing with 429',
   losing: 'accepting and losing',
   cutting: 'keeping the event and hanging up',
+};
+
+export const REPORT_WORDS: Record<ReportMode, string> = {
+  calm: 'answer',
+  down: 'are down (503)',
+  quota: 'are out of quota (429)',
 };
 
 export const ADMIN_WORDS: Record<AdminTrouble, string> = {

@@ -208,6 +208,12 @@ export class World {
       if (meant.length === 0) throw new BadRequest(`no destination ${trouble.destination ?? ''}`);
       for (const destination of meant) destination.mode = trouble.mode;
     }
+    if (trouble.kind === 'reports') {
+      const meant = destinations.filter(({ name }) => trouble.destination === null || name === trouble.destination);
+      const reports = meant.flatMap((destination) => destination.reports ?? []);
+      if (reports.length === 0) throw new BadRequest(`no destination ${trouble.destination ?? ''} that has reports`);
+      for (const each of reports) each.mode = trouble.mode;
+    }
     if (trouble.kind === 'calm') this.calm();
     // A new rate counts at once, not after a gap drawn from the old one.
     if (this.isSelling && (trouble.kind === 'rate' || trouble.kind === 'flood' || trouble.kind === 'calm')) {
@@ -298,7 +304,10 @@ export class World {
       shop.trouble = { ...CALM };
       this.subscribe(shop);
     }
-    for (const destination of this.destinations) destination.mode = 'calm';
+    for (const destination of this.destinations) {
+      destination.mode = 'calm';
+      if (destination.reports !== null) destination.reports.mode = 'calm';
+    }
     this.admin.trouble = 'none';
     this.ordersPerSecond = this.options.ordersPerSecond;
   }
