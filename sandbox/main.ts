@@ -16,7 +16,7 @@ async function main(): Promise<void> {
     process.stderr.write(`sandbox: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exit(EXIT_CONFIGURATION);
   }
-  const far = destinations(options.seed);
+  const far = destinations(options.seed, options);
   await Promise.all(far.map((destination) => destination.start()));
   const world = new World({
     seed: options.seed,
@@ -43,7 +43,10 @@ async function main(): Promise<void> {
   endWithParent();
   if (options.sellNow) world.start({});
 
-  const url = (name: string) => far.find((destination) => destination.name === name)?.url ?? '';
+  const address = (name: string) => {
+    const { url = '', reports = null } = far.find((destination) => destination.name === name) ?? {};
+    return { url, ...reports?.access };
+  };
   const ready = {
     ready: true,
     controlUrl,
@@ -53,9 +56,9 @@ async function main(): Promise<void> {
       accessToken: store.accessToken,
     })),
     destinations: {
-      ga4: url('ga4'),
-      segment: url('segment'),
-      webhook: { url: url('webhook'), secret: far.find(({ name }) => name === 'webhook')?.secret ?? '' },
+      ga4: address('ga4'),
+      segment: address('segment'),
+      webhook: { ...address('webhook'), secret: far.find(({ name }) => name === 'webhook')?.secret ?? '' },
     },
   };
   process.stdout.write(`${JSON.stringify(ready)}\n`);

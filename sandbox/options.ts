@@ -16,6 +16,8 @@ export interface SandboxOptions {
   sellNow: boolean;
   ordersMax: number;
   readAllOrders: boolean;
+  /** How long destinations take until their reports show what arrived. */
+  settling: 'short' | 'real';
 }
 
 const DEFAULTS = {
@@ -33,6 +35,7 @@ const DEFAULTS = {
   'sell-now': 'false',
   'orders-max': '50000',
   'read-all-orders': 'false',
+  settling: 'short',
 } as const;
 type Name = keyof typeof DEFAULTS;
 const FLAGS: ReadonlySet<Name> = new Set<Name>(['sell-now', 'read-all-orders']);
@@ -64,6 +67,8 @@ export function readOptions(
   const flag = (name: Name): boolean => text(name) === 'true' || text(name) === '1';
   const removal = text('removal');
   if (removal !== 'subscription' && removal !== 'delivery') faults.push('--removal must be subscription or delivery');
+  const settling = text('settling');
+  if (settling !== 'short' && settling !== 'real') faults.push('--settling must be short or real');
   const read: SandboxOptions = {
     port: number('port', 0, 65_535),
     service: text('service').replace(/\/+$/, ''),
@@ -79,6 +84,7 @@ export function readOptions(
     sellNow: flag('sell-now'),
     ordersMax: number('orders-max', 100, 1_000_000),
     readAllOrders: flag('read-all-orders'),
+    settling: settling === 'real' ? 'real' : 'short',
   };
   if (!URL.canParse(read.service)) faults.push('--service must be a URL');
   if (faults.length > 0) throw new Error(faults.join('; '));

@@ -42,6 +42,9 @@ const ADMIN_MODES = [
   'throttled',
   'refusing-writes',
 ] as const satisfies readonly AdminTrouble[];
+/** How a destination's reports misbehave: what it can be asked, not what it is sent. */
+const REPORT_MODES = ['calm', 'down', 'quota'] as const;
+export type ReportMode = (typeof REPORT_MODES)[number];
 
 const SHARES = ['drop', 'duplicate', 'repeat', 'reorder', 'oversize'] as const;
 
@@ -55,6 +58,7 @@ export type Trouble =
   | { kind: 'uninstall'; store: string | null }
   | { kind: 'reinstall'; store: string | null }
   | { kind: 'destination'; destination: string | null; mode: DestinationMode }
+  | { kind: 'reports'; destination: string | null; mode: ReportMode }
   | { kind: 'admin'; mode: AdminTrouble }
   | { kind: 'bulk'; mode: BulkTrouble }
   | { kind: 'rate'; ordersPerSecond: number }
@@ -86,6 +90,8 @@ export function parseTrouble(input: Readonly<Record<string, unknown>>): Trouble 
       return { kind, store };
     case 'destination':
       return { kind, destination: text(input.destination), mode: oneOf(DESTINATION_MODES, input.value) };
+    case 'reports':
+      return { kind, destination: text(input.destination), mode: oneOf(REPORT_MODES, input.value) };
     case 'admin':
       return { kind, mode: oneOf(ADMIN_MODES, input.value) };
     case 'bulk':
@@ -150,6 +156,8 @@ export function sentence(trouble: Trouble): string {
       return `App installed again, without a subscription: ${where}`;
     case 'destination':
       return `${trouble.destination ?? 'Every destination'} is ${MODE_WORDS[trouble.mode]}`;
+    case 'reports':
+      return `Reports of ${trouble.destination ?? 'every destination'} ${REPORT_WORDS[trouble.mode]}`;
     case 'admin':
       return `The Admin API ${ADMIN_WORDS[trouble.mode]}`;
     case 'bulk':
@@ -168,6 +176,12 @@ export const MODE_WORDS: Record<DestinationMode, string> = {
   throttling: 'refusing with 429',
   losing: 'accepting and losing',
   cutting: 'keeping the event and hanging up',
+};
+
+export const REPORT_WORDS: Record<ReportMode, string> = {
+  calm: 'answer',
+  down: 'are down (503)',
+  quota: 'are out of quota (429)',
 };
 
 export const ADMIN_WORDS: Record<AdminTrouble, string> = {

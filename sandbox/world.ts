@@ -234,6 +234,12 @@ export class World {
       if (meant.length === 0) throw new BadRequest(`no destination ${trouble.destination ?? ''}`);
       for (const destination of meant) destination.mode = trouble.mode;
     }
+    if (trouble.kind === 'reports') {
+      const meant = destinations.filter(({ name }) => trouble.destination === null || name === trouble.destination);
+      const reports = meant.flatMap((destination) => destination.reports ?? []);
+      if (reports.length === 0) throw new BadRequest(`no destination ${trouble.destination ?? ''} that has reports`);
+      for (const each of reports) each.mode = trouble.mode;
+    }
     if (trouble.kind === 'calm') this.calm();
     // A new rate counts at once, not after a gap drawn from the old one.
     if (this.isSelling && (trouble.kind === 'rate' || trouble.kind === 'flood' || trouble.kind === 'calm')) {
@@ -315,7 +321,8 @@ export class World {
     if (shop.key === null) return;
     const uri = `${this.options.serviceUrl}/webhooks/shopify/${shop.key}`;
     const { domain } = shop.store;
-    for (const topic of this.options.topics ?? TOPICS) this.subscriptions.add({ domain, topic, uri, owner: 'shop', name: null }, this.nowMs);
+    for (const topic of this.options.topics ?? TOPICS)
+      this.subscriptions.add({ domain, topic, uri, owner: 'shop', name: null }, this.nowMs);
   }
 
   private unsubscribe(shop: Shop, topic: string | null): void {
@@ -331,7 +338,10 @@ export class World {
       shop.isInstalled = true;
       this.subscribe(shop);
     }
-    for (const destination of this.destinations) destination.mode = 'calm';
+    for (const destination of this.destinations) {
+      destination.mode = 'calm';
+      if (destination.reports !== null) destination.reports.mode = 'calm';
+    }
     this.admin.trouble = 'none';
     this.admin.bulk.trouble = 'none';
     this.ordersPerSecond = this.options.ordersPerSecond;

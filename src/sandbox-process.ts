@@ -11,8 +11,18 @@ const readySchema = z.object({
   controlUrl: z.string(),
   stores: z.array(z.object({ domain: z.string(), adminUrl: z.string(), accessToken: z.string() })),
   destinations: z.object({
-    ga4: z.string(),
-    segment: z.string(),
+    ga4: z.object({
+      url: z.string(),
+      propertyId: z.string(),
+      serviceAccount: z.string(),
+      settlingHours: z.number(),
+    }),
+    segment: z.object({
+      url: z.string(),
+      publicToken: z.string(),
+      sourceId: z.string(),
+      settlingMinutes: z.number(),
+    }),
     webhook: z.object({ url: z.string(), secret: z.string() }),
   }),
 });

@@ -11,7 +11,7 @@ interface Press {
 interface Group {
   title: string;
   /** Which choice stands above the buttons. */
-  choice: 'store' | 'store-and-topic' | 'destination' | 'none';
+  choice: 'store' | 'store-and-topic' | 'destination' | 'reports' | 'none';
   presses: readonly Press[];
 }
 
@@ -85,6 +85,15 @@ const GROUPS: readonly Group[] = [
       },
       { press: 'destination cutting', label: 'Keep and hang up', effect: 'It took effect, but no answer tells.' },
       { press: 'destination calm', label: 'Make well', effect: 'Takes everything again.' },
+    ],
+  },
+  {
+    title: 'Reports of destinations',
+    choice: 'reports',
+    presses: [
+      { press: 'reports down', label: 'Reports down', effect: 'Answers 503 to who asks: unknown, not missing.' },
+      { press: 'reports quota', label: 'Out of quota', effect: 'Answers 429: what arrived cannot be proved now.' },
+      { press: 'reports calm', label: 'Reports work', effect: 'Tells again what it received.' },
     ],
   },
   {
@@ -210,6 +219,7 @@ function destinationCard(name: string, url: string, at: string, state: State, te
     <progress data-bar="${at}.bar" value="${bar.value}" max="${bar.max}" aria-label="Share of purchases that arrived at ${escape(name)}"></progress>
     <p>${text(`${at}.arrived`, 'b')} of ${text('due')} purchases arrived, ${text(`${at}.young`)} younger than 10 s
       on their way, ${text(`${at}.missing`, 'b')} missing.</p>
+    <p>${text(`${at}.reports`)}</p>
     ${figures(DESTINATION_FIGURES, at, text)}
   </article>`;
 }
@@ -237,7 +247,8 @@ function groupForm({ title, choice, presses }: Group, index: number, state: Stat
     'store-and-topic':
       select('store', 'Store', ['all', ...state.stores.map(({ domain }) => domain)], index) +
       select('topic', 'Topic', ['all', ...TOPICS], index),
-    destination: select('destination', 'Destination', ['all', ...state.destinations.map(({ name }) => name)], index),
+    destination: select('destination', 'Destination', ['all', ...namesOf(state)], index),
+    reports: select('destination', 'Destination', ['all', ...namesOf(state, ({ reports }) => reports !== null)], index),
     none: '',
   };
   const buttons = presses.map(({ press, label, effect }, row) => {
@@ -248,6 +259,10 @@ function groupForm({ title, choice, presses }: Group, index: number, state: Stat
   <form method="post" action="/control/trouble">
     <fieldset><legend>${title}</legend>${choices[choice]}<ul class="presses">${buttons.join('')}</ul></fieldset>
   </form>`;
+}
+
+function namesOf(state: State, isMeant: (one: State['destinations'][number]) => boolean = () => true): string[] {
+  return state.destinations.filter(isMeant).map(({ name }) => name);
 }
 
 function select(name: string, label: string, options: readonly string[], index: number): string {

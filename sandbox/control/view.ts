@@ -1,5 +1,5 @@
 import { TOPICS, type Topic } from '../shopify/lifecycle.js';
-import { ADMIN_WORDS, MODE_WORDS, sentence, type StoreTrouble, type Trouble } from '../trouble.js';
+import { ADMIN_WORDS, MODE_WORDS, REPORT_WORDS, sentence, type StoreTrouble, type Trouble } from '../trouble.js';
 import type { Shop, World } from '../world.js';
 
 export interface Line {
@@ -37,6 +37,7 @@ function factsOf(world: World) {
     name: destination.name,
     url: destination.url,
     mode: destination.mode,
+    reports: destination.reports === null ? null : { mode: destination.reports.mode, shown: destination.reports.shown },
     ...destination.counts(),
     arrived: truth[destination.name]?.arrived ?? 0,
     missing: truth[destination.name]?.missing ?? 0,
@@ -84,8 +85,11 @@ function activeTrouble(world: World): string[] {
   for (const { store, trouble } of world.shops.values()) found.push(...troubleOf(store.domain, trouble, world.nowMs));
   if (world.admin.trouble !== 'none') found.push({ kind: 'admin', mode: world.admin.trouble });
   if (world.admin.bulk.trouble !== 'none') found.push({ kind: 'bulk', mode: world.admin.bulk.trouble });
-  for (const { name, mode } of world.destinations) {
+  for (const { name, mode, reports } of world.destinations) {
     if (mode !== 'calm') found.push({ kind: 'destination', destination: name, mode });
+    if (reports !== null && reports.mode !== 'calm') {
+      found.push({ kind: 'reports', destination: name, mode: reports.mode });
+    }
   }
   const gone = [...world.shops.values()]
     .filter(({ key }) => key !== null)
@@ -150,6 +154,7 @@ function viewOf(state: Facts): View {
       whole(`${at}.${key}`, destination[key]);
     }
     texts[`${at}.mode`] = MODE_WORDS[destination.mode];
+    texts[`${at}.reports`] = reportWords(destination.reports);
     bars[`${at}.bar`] = { value: destination.arrived, max: Math.max(1, state.due) };
   });
   lists.active =
@@ -173,6 +178,11 @@ function subscriptionWords(store: State['stores'][number]): string {
   return gone === 0
     ? 'All topics subscribed.'
     : `${gone} of ${TOPICS.length} topics not subscribed: nothing is sent for them.`;
+}
+
+function reportWords(reports: State['destinations'][number]['reports']): string {
+  if (reports === null) return 'It has no reports: nobody can ask what it received.';
+  return `Its reports ${REPORT_WORDS[reports.mode]}; ${count.format(reports.shown)} events are in them by now.`;
 }
 
 /** One sentence without figures: it is read aloud each time it changes. */

@@ -1,4 +1,16 @@
-import { KEPT_MAX, Receiver, Tally, asList, asRecord, parseJson, type Received, type Reply } from './receiver.js';
+import { Ga4Reports } from './ga4-reports.js';
+import { PretendedGoogle } from './google-account.js';
+import {
+  KEPT_MAX,
+  Receiver,
+  Tally,
+  asList,
+  asRecord,
+  jsonReply,
+  parseJson,
+  type Received,
+  type Reply,
+} from './receiver.js';
 
 export interface Ga4Event {
   name: string;
@@ -10,11 +22,15 @@ export interface Ga4Event {
 
 const LIMIT_NAME = /^[A-Za-z][A-Za-z0-9_]{0,39}$/;
 const BACKDATE_MS = 72 * 60 * 60 * 1000;
+const TOKEN_PATH = '/token';
 
 /**
  * GA4's Measurement Protocol as far as a sender can see it: 204 to everything, garbage and wrong secrets included.
  * What is kept follows GA4: purchases are dropped when (transaction_id, client_id) is known, a time older than 72 hours
  * is moved, and a share can be lost after it was accepted.
+ *
+ * What was kept can be asked for: `/token` gives access tokens to the service account of `serviceAccount`, and the Data
+ * API's `runReport` shows purchases to who has one.
  */
 export class Ga4Receiver extends Receiver {
   /** The latest events that arrived, repeats included. */
@@ -34,7 +50,32 @@ export class Ga4Receiver extends Receiver {
   /** What the validation server finds with every event besides what it really checks. */
   validationMessages: { fieldPath: string; description: string; validationCode: string }[] = [];
 
+  readonly google = new PretendedGoogle(() => this.nowMs());
+  readonly reports = new Ga4Reports(
+    () => this.nowMs(),
+    () => this.chance(),
+  );
+
+  /** The account that may view the property, as a configuration names it. Only once it listens: it holds its address. */
+  get serviceAccount(): string {
+    return this.google.accountFile(`${this.url}${TOKEN_PATH}`);
+  }
+
+  protected override isReport({ path }: Received): boolean {
+    return path === TOKEN_PATH || path.startsWith('/v1beta/');
+  }
+
   protected take(request: Received): Reply {
+    if (request.path === TOKEN_PATH) return this.google.issue(request, `${this.url}${TOKEN_PATH}`);
+    if (request.path.startsWith('/v1beta/')) {
+      if (this.google.isValid(request.headers.authorization)) return this.reports.answer(request, this.reportsUnderWay);
+      const error = {
+        code: 401,
+        message: 'Request had invalid authentication credentials.',
+        status: 'UNAUTHENTICATED',
+      };
+      return jsonReply(401, { error });
+    }
     if (request.path === '/debug/mp/collect') return this.validate(request);
     if (request.path !== '/mp/collect') return { status: 404 };
     const body = asRecord(parseJson(request.body));
@@ -63,7 +104,11 @@ export class Ga4Receiver extends Receiver {
     if (this.events.length > KEPT_MAX) this.events.shift();
     if (typeof params['event_id'] === 'string') this.eventIds.add(params['event_id']);
     const transaction = typeof params['transaction_id'] === 'string' ? params['transaction_id'] : '';
-    if (event.name === 'purchase') this.purchases.add(`${transaction} ${event.clientId}`);
+    if (event.name === 'purchase') {
+      this.purchases.add(`${transaction} ${event.clientId}`);
+      const atMs = event.timestampMicros === null ? request.at.getTime() : event.timestampMicros / 1000;
+      this.reports.keep(transaction, atMs, Number(params['value'] ?? 0));
+    }
     if (event.name === 'refund') this.refunds.add(transaction);
     if (event.name === 'begin_checkout') this.checkouts.add(event.clientId);
   }
@@ -89,10 +134,6 @@ export class Ga4Receiver extends Receiver {
         });
       }
     });
-    return {
-      status: 200,
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ validationMessages: messages }),
-    };
+    return jsonReply(200, { validationMessages: messages });
   }
 }

@@ -34,8 +34,13 @@ export abstract class Receiver {
   /** Every request that came in whole, faults included, oldest first. */
   readonly requests: Received[] = [];
   readonly faults: Faults = { fault: { mode: 'ok' }, times: null, share: 1 };
-  /** Where its instants come from, milliseconds since the epoch. */
+  /** The same for what it is asked about what it received: at real far sides that is a service of its own. */
+  readonly reportFaults: Faults = { fault: { mode: 'ok' }, times: null, share: 1 };
+  /** Time as this far side knows it, in milliseconds since the epoch; given, so that a test can live through its delays. */
   nowMs: () => number = Date.now;
+  /** Questions being answered at this moment, and the most there ever were at once. */
+  protected reportsUnderWay = 0;
+  reportsAtOnceMax = 0;
   protected readonly chance: () => number;
   private server: Server | null = null;
   private readonly sockets = new Set<Socket>();
@@ -87,13 +92,23 @@ export abstract class Receiver {
     Object.assign(this.faults, { fault, times, share });
   }
 
+  /** The same trouble for its reports alone. */
+  misreport(fault: Fault, { times = null, share = 1 }: { times?: number | null; share?: number } = {}): void {
+    Object.assign(this.reportFaults, { fault, times, share });
+  }
+
+  /** Whether a request asks what was received, rather than brings something. */
+  protected isReport(_request: Received): boolean {
+    return false;
+  }
+
   /** What this far side does with a request it takes: keeps what it keeps, and answers. */
   protected abstract take(request: Received): Reply;
 
-  private nextFault(): Fault {
-    const { fault, times, share } = this.faults;
+  private nextFault(faults: Faults): Fault {
+    const { fault, times, share } = faults;
     if (fault.mode === 'ok' || times === 0 || (share < 1 && this.chance() >= share)) return { mode: 'ok' };
-    if (times !== null) this.faults.times = times - 1;
+    if (times !== null) faults.times = times - 1;
     return fault;
   }
 
@@ -115,7 +130,15 @@ export abstract class Receiver {
     };
     this.requests.push(received);
     if (this.requests.length > KEPT_MAX) this.requests.shift();
-    this.answer(received, response, this.nextFault());
+    const isReport = this.isReport(received);
+    if (isReport) this.countUnderWay(response);
+    this.answer(received, response, this.nextFault(isReport ? this.reportFaults : this.faults));
+  }
+
+  private countUnderWay(response: ServerResponse): void {
+    this.reportsUnderWay += 1;
+    this.reportsAtOnceMax = Math.max(this.reportsAtOnceMax, this.reportsUnderWay);
+    response.once('close', () => (this.reportsUnderWay -= 1));
   }
 
   private answer(received: Received, response: ServerResponse, fault: Fault): void {
@@ -157,6 +180,10 @@ function send(response: ServerResponse, { status, headers, body }: Reply): void 
   response.writeHead(status, headers).end(body);
 }
 
+export function jsonReply(status: number, body: unknown, headers: Record<string, string> = {}): Reply {
+  return { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) };
+}
+
 /** Counts by name: what came, and what came again. */
 export class Tally {
   readonly counts = new Map<string, number>();
@@ -179,10 +206,10 @@ export class Tally {
 }
 
 /** Keeps the latest entries of a map. */
-export function keepLatest<Value>(map: Map<string, Value>, name: string, value: Value): void {
+export function keepLatest<Value>(map: Map<string, Value>, name: string, value: Value, most = KEPT_MAX): void {
   map.set(name, value);
   const oldest = map.keys().next();
-  if (map.size > KEPT_MAX && oldest.done !== true) map.delete(oldest.value);
+  if (map.size > most && oldest.done !== true) map.delete(oldest.value);
 }
 
 export function parseJson(text: string): unknown {

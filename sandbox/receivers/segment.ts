@@ -1,4 +1,15 @@
-import { Receiver, Tally, asList, asRecord, keepLatest, parseJson, type Received, type Reply } from './receiver.js';
+import {
+  Receiver,
+  Tally,
+  asList,
+  asRecord,
+  jsonReply,
+  keepLatest,
+  parseJson,
+  type Received,
+  type Reply,
+} from './receiver.js';
+import { SegmentOverview, countedAs } from './segment-overview.js';
 
 export interface SegmentMessage {
   type: string;
@@ -18,6 +29,8 @@ const BATCH_MAX_EVENTS = 2_500;
 /**
  * Segment's `/v1/batch`. Answers 400 for what is too large or no JSON, and 200 for much that it then does not keep:
  * more than 2,500 events, an event without a name or an identity. A message id that is known is dropped.
+ *
+ * How many it received, its delivery overview tells (`/delivery-overview/successfully-received`).
  */
 export class SegmentReceiver extends Receiver {
   /** The latest messages kept, each id once, in order of arrival. */
@@ -30,28 +43,36 @@ export class SegmentReceiver extends Receiver {
   writeKey: string | null = null;
   /** A batch that holds one of these message ids is answered 400. */
   readonly poison = new Set<string>();
+  /** Share of messages that is answered 200 and then never seen again. */
+  acceptThenLoseShare = 0;
+  readonly overview = new SegmentOverview(() => this.nowMs());
+
+  protected override isReport({ path }: Received): boolean {
+    return path.startsWith('/delivery-overview/');
+  }
 
   protected take(request: Received): Reply {
-    if (request.path !== '/v1/batch') return json(404, { success: false });
+    if (this.isReport(request)) return this.overview.answer(request);
+    if (request.path !== '/v1/batch') return jsonReply(404, { success: false });
     const basic = Buffer.from((request.headers.authorization ?? '').replace(/^Basic /, ''), 'base64').toString('utf8');
-    if (this.writeKey !== null && basic !== `${this.writeKey}:`) return json(401, { success: false });
+    if (this.writeKey !== null && basic !== `${this.writeKey}:`) return jsonReply(401, { success: false });
     const body = parseJson(request.body);
-    if (body === undefined) return json(400, { success: false, message: 'Malformed JSON' });
+    if (body === undefined) return jsonReply(400, { success: false, message: 'Malformed JSON' });
     if (Buffer.byteLength(request.body) > BATCH_MAX_BYTES)
-      return json(400, { success: false, message: 'Batch too large' });
+      return jsonReply(400, { success: false, message: 'Batch too large' });
     const batch = asList(asRecord(body)['batch']);
     if (batch.some((entry) => Buffer.byteLength(JSON.stringify(entry)) > EVENT_MAX_BYTES)) {
-      return json(400, { success: false, message: 'Event too large' });
+      return jsonReply(400, { success: false, message: 'Event too large' });
     }
     if (batch.some((entry) => this.poison.has(String(asRecord(entry)['messageId'])))) {
-      return json(400, { success: false, message: 'Invalid event' });
+      return jsonReply(400, { success: false, message: 'Invalid event' });
     }
     const tooMany = batch.length > BATCH_MAX_EVENTS;
     for (const entry of batch) {
       if (tooMany) this.dropped.push({ reason: 'more than 2500 events', message: entry });
       else this.keep(asRecord(entry));
     }
-    return json(200, { success: true });
+    return jsonReply(200, { success: true });
   }
 
   private keep(entry: Record<string, unknown>): void {
@@ -65,6 +86,10 @@ export class SegmentReceiver extends Receiver {
       traits: asRecord(entry['traits']),
       timestamp: textOrNull(entry['timestamp']),
     };
+    if (this.acceptThenLoseShare > 0 && this.chance() < this.acceptThenLoseShare) {
+      this.dropped.push({ reason: 'lost on purpose', message: entry });
+      return;
+    }
     if (entry['type'] === undefined) this.dropped.push({ reason: 'no type', message: entry });
     else if (message.userId === null && message.anonymousId === null) {
       this.dropped.push({ reason: 'no userId or anonymousId', message: entry });
@@ -73,14 +98,11 @@ export class SegmentReceiver extends Receiver {
     } else {
       const isFirst = this.messageIds.add(message.messageId) === 1;
       if (isFirst) keepLatest(this.messages, message.messageId, message);
+      this.overview.keep(message.messageId, countedAs(message.type, message.event));
     }
   }
 }
 
 function textOrNull(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
-}
-
-function json(status: number, body: unknown): Reply {
-  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }

@@ -160,6 +160,30 @@ describe('the control API', () => {
     expect((await state()).destinations[0]).toMatchObject({ received: 1, lost: 1, arrived: 1 });
   });
 
+  it('takes the reports of a destination down and out of quota, while the destination goes on', async () => {
+    const be = (value: string, destination = 'ga4') =>
+      post('/control/trouble', { kind: 'reports', destination, value });
+    const account = String(far[0]?.reports?.access['serviceAccount']);
+    const { token_uri: tokenUri } = JSON.parse(account) as { token_uri: string };
+    const status = async () => (await fetch(tokenUri, { method: 'POST', body: 'x=y' })).status;
+    expect(await status()).toBe(400);
+    await be('down');
+    expect(await status()).toBe(503);
+    expect((await state()).active).toEqual(['Reports of ga4 are down (503)']);
+    await be('quota', 'all');
+    expect((await state()).destinations).toMatchObject([
+      { name: 'ga4', mode: 'calm', reports: { mode: 'quota', shown: 0 } },
+      { name: 'segment', reports: { mode: 'quota' } },
+      { name: 'webhook', reports: null },
+    ]);
+    const overview = await fetch(`${farUrl('segment')}/delivery-overview/successfully-received`);
+    expect([overview.status, overview.headers.get('retry-after')]).toEqual([429, '30']);
+    expect((await be('down', 'webhook')).status).toBe(400);
+    await post('/control/trouble', { kind: 'calm' });
+    expect((await state()).active).toEqual([]);
+    expect(await status()).toBe(400);
+  });
+
   it('refuses what it does not understand, with a sentence', async () => {
     const refusals = [
       await post('/control/trouble', { kind: 'drop', value: 3 }),

@@ -7,6 +7,7 @@ import { readOptions } from '../../sandbox/options.js';
 
 const SCRIPT = fileURLToPath(new URL('../../sandbox/main.ts', import.meta.url));
 const HOOKS = new URL('../support/typescript-hooks.mjs', import.meta.url).href;
+const LOOPBACK = expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) as string;
 let child: ChildProcess | null = null;
 
 afterEach(() => {
@@ -38,8 +39,8 @@ describe('the process', () => {
         { domain: 'sandbox-alpen-textil.myshopify.com' },
       ],
       destinations: {
-        ga4: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) as string,
-        segment: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) as string,
+        ga4: { url: LOOPBACK, propertyId: expect.stringMatching(/^\d+$/) as string, settlingHours: 2 / 60 },
+        segment: { url: LOOPBACK, publicToken: expect.any(String) as string, settlingMinutes: 1 },
         webhook: { secret: expect.stringMatching(/^whsec_/) as string },
       },
     });

@@ -91,8 +91,10 @@ export class WholeLine {
     const server = intakeServerFactory(pipeline.intake)((_req, res) => void res.writeHead(404).end());
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const line = new WholeLine(pipeline, own.database, lake.database, dataDir, server);
-    const urls = await Promise.all([line.ga4.start(), line.segment.start(), line.hook.start()]);
-    const destinations = declareDestinations(urls, lake.url, options.destinations ?? {});
+    const { clock } = options;
+    if (clock !== undefined) for (const far of [line.ga4, line.segment, line.hook]) far.nowMs = () => clock.nowMs();
+    await Promise.all([line.ga4.start(), line.segment.start(), line.hook.start()]);
+    const destinations = declareDestinations(line, lake.url, options.destinations ?? {});
     const shops = (options.shops ?? [{}]).map((shop): ShopDeclaration => ({
       domain: 'acme.myshopify.com',
       subscriptions: 'shop',
@@ -194,15 +196,34 @@ export class WholeLine {
 }
 
 function declareDestinations(
-  [ga4, segment, hook]: readonly [string, string, string],
+  { ga4, segment, hook }: Pick<WholeLine, 'ga4' | 'segment' | 'hook'>,
   lake: string,
   overrides: Readonly<Record<string, Partial<DestinationDeclaration>>>,
 ): DestinationDeclaration[] {
   const all = [
-    { ...COMMON, name: 'ga4', kind: 'ga4', measurementId: 'G-1', apiSecret: 's3cret', endpoint: ga4 },
-    { ...COMMON, name: 'segment', kind: 'segment', writeKey: 'wk', endpoint: segment },
+    {
+      ...COMMON,
+      name: 'ga4',
+      kind: 'ga4',
+      measurementId: 'G-1',
+      apiSecret: 's3cret',
+      endpoint: ga4.url,
+      propertyId: ga4.reports.propertyId,
+      serviceAccount: ga4.serviceAccount,
+      dataEndpoint: ga4.url,
+    },
+    {
+      ...COMMON,
+      name: 'segment',
+      kind: 'segment',
+      writeKey: 'wk',
+      endpoint: segment.url,
+      publicToken: segment.overview.publicToken,
+      sourceId: segment.overview.sourceId,
+      publicEndpoint: segment.url,
+    },
     { ...COMMON, name: 'lake', kind: 'postgres', url: lake, table: 'plumbline_events' },
-    { ...COMMON, name: 'hook', kind: 'webhook', url: `${hook}/in`, secret: WEBHOOK_SECRET },
+    { ...COMMON, name: 'hook', kind: 'webhook', url: `${hook.url}/in`, secret: WEBHOOK_SECRET },
   ];
   // An override keeps its destination's kind, so the result is still one of the union's members.
   return all.map((each) => ({ ...each, ...overrides[each.name] }) as DestinationDeclaration);

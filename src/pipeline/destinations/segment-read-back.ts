@@ -111,5 +111,5 @@ function overviewUrl(
     'pagination.count': String(PAGE_NAMES),
     ...(cursor === null ? {} : { 'pagination.cursor': cursor }),
   });
-  return `${(publicEndpoint ?? PUBLIC_ENDPOINT).replace(/\/+$/, '')}/delivery-overview/successfully-received?${query}`;
+  return `${(publicEndpoint ?? PUBLIC_ENDPOINT).replace(/\/+$/, '')}/delivery-overview/successfully-received?${query.toString()}`;
 }

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { SystemClock } from '../../../src/kernel/clock.js';
+import { SystemClock, type Clock } from '../../../src/kernel/clock.js';
 import { silentLogger } from '../../../src/kernel/log.js';
 import type { DeliveryItem, Destination, DestinationAdapter, DestinationKind } from '../../../src/pipeline/contract.js';
 import { createAdapters } from '../../../src/pipeline/destinations/registry.js';
@@ -12,6 +12,9 @@ import { destinationOf } from './items.js';
 
 export const WEBHOOK_SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 export const SECRETS = ['ga4-s3cret-value', 'segment-s3cret-key', WEBHOOK_SECRET, 'warehouse-s3cret'];
+
+/** Segment's other secret; only its reports know it. */
+export const PUBLIC_TOKEN = 'segment-public-s3cret';
 
 /** One kind of destination with its adapter, as the conformance suite needs it: the far side, and trouble with it. */
 export interface FarSide {
@@ -31,8 +34,8 @@ export interface FarSide {
 
 const LOOPBACK = ['127.0.0.0/8'];
 
-function adapterOf(kind: DestinationKind): DestinationAdapter {
-  const adapters = createAdapters({ clock: new SystemClock(), allowPrivateAddresses: LOOPBACK, log: silentLogger });
+function adapterOf(kind: DestinationKind, clock: Clock): DestinationAdapter {
+  const adapters = createAdapters({ clock, allowPrivateAddresses: LOOPBACK, log: silentLogger });
   const adapter = adapters.get(kind);
   if (adapter === undefined) throw new Error(`no adapter for ${kind}`);
   return adapter;
@@ -41,10 +44,11 @@ function adapterOf(kind: DestinationKind): DestinationAdapter {
 function overHttp(
   receiver: Receiver,
   kind: DestinationKind,
+  clock: Clock,
   own: Record<string, unknown>,
   rest: Pick<FarSide, 'effects' | 'poison'>,
 ): FarSide {
-  const adapter = adapterOf(kind);
+  const adapter = adapterOf(kind, clock);
   return {
     adapter,
     destination: destinationOf(kind, own),
@@ -60,11 +64,20 @@ function overHttp(
   };
 }
 
-export async function ga4FarSide(): Promise<FarSide & { receiver: Ga4Receiver }> {
+/** @param clock for both sides, where a test lives through their delays */
+export async function ga4FarSide(clock: Clock = new SystemClock()): Promise<FarSide & { receiver: Ga4Receiver }> {
   const receiver = new Ga4Receiver();
+  receiver.nowMs = () => clock.nowMs();
   const endpoint = await receiver.start();
-  const own = { measurementId: 'G-TEST', apiSecret: SECRETS[0], endpoint };
-  const farSide = overHttp(receiver, 'ga4', own, {
+  const own = {
+    measurementId: 'G-TEST',
+    apiSecret: SECRETS[0],
+    endpoint,
+    propertyId: receiver.reports.propertyId,
+    serviceAccount: receiver.serviceAccount,
+    dataEndpoint: endpoint,
+  };
+  const farSide = overHttp(receiver, 'ga4', clock, own, {
     effects: async ({ event, eventId }) => {
       // GA4 counts a purchase once however often it came, and everything else as often as it came.
       const arrivals = receiver.eventIds.counts.get(eventId) ?? 0;
@@ -75,14 +88,20 @@ export async function ga4FarSide(): Promise<FarSide & { receiver: Ga4Receiver }>
   return { ...farSide, receiver };
 }
 
-export async function segmentFarSide(): Promise<FarSide & { receiver: SegmentReceiver }> {
+export async function segmentFarSide(
+  clock: Clock = new SystemClock(),
+): Promise<FarSide & { receiver: SegmentReceiver }> {
   const receiver = new SegmentReceiver();
+  receiver.nowMs = () => clock.nowMs();
   const endpoint = await receiver.start();
   receiver.writeKey = SECRETS[1] ?? null;
+  receiver.overview.publicToken = PUBLIC_TOKEN;
+  const reading = { publicToken: PUBLIC_TOKEN, sourceId: receiver.overview.sourceId, publicEndpoint: endpoint };
   const farSide = overHttp(
     receiver,
     'segment',
-    { writeKey: SECRETS[1], endpoint },
+    clock,
+    { writeKey: SECRETS[1], endpoint, ...reading },
     {
       effects: async ({ eventId }) => (receiver.messages.has(eventId) ? 1 : 0),
       poison: (item) => {
@@ -100,6 +119,7 @@ export async function webhookFarSide(): Promise<FarSide & { receiver: WebhookRec
   const farSide = overHttp(
     receiver,
     'webhook',
+    new SystemClock(),
     { url: `${url}/in`, secret: WEBHOOK_SECRET },
     {
       effects: async ({ eventId }) => (receiver.events.has(eventId) ? 1 : 0),
@@ -118,7 +138,7 @@ export async function postgresFarSide(
   const port = await proxy.start();
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 });
   const urlFor = (user: string): string => `postgres://${user}:${SECRETS[3]}@127.0.0.1:${port}${url.pathname}`;
-  const adapter = adapterOf('postgres');
+  const adapter = adapterOf('postgres', new SystemClock());
   return {
     adapter,
     destination: destinationOf('postgres', { url: urlFor(url.username) }),

@@ -1,6 +1,6 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** A wire between the adapter and PostgreSQL that can be cut, stopped up, or cut the moment a load has been answered. */
+/** A wire between the adapter and PostgreSQL that can be cut, stopped up, or cut the moment a load or a read has been answered. */
 export class FaultyProxy {
   mode: 'ok' | 'hang' | 'cut-before' | 'apply-then-cut' = 'ok';
   private server: Server | null = null;
@@ -42,7 +42,7 @@ export class FaultyProxy {
     }
     near.on('data', (chunk) => {
       if (this.mode === 'hang') return;
-      loading ||= chunk.includes('insert into');
+      loading ||= chunk.includes('insert into') || chunk.includes('as wanted (subject_id');
       if (this.mode === 'cut-before' && loading) near.destroy();
       else far.write(chunk);
     });

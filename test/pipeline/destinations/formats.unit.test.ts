@@ -373,6 +373,16 @@ describe('settings', () => {
   it.each([
     ['ga4', {}, ['measurementId', 'apiSecret']],
     ['ga4', { ...OWN.ga4, region: 'us', transactionId: 'x' }, ['region', 'transactionId']],
+    [
+      'ga4',
+      { ...OWN.ga4, propertyId: 'G-1', serviceAccount: 'reader@example.com', dataEndpoint: 'x', settlingHours: 0 },
+      ['propertyId', 'serviceAccount', 'dataEndpoint', 'settlingHours'],
+    ],
+    [
+      'segment',
+      { ...OWN.segment, publicToken: '', sourceId: '', publicEndpoint: 'x', settlingMinutes: -1 },
+      ['publicToken', 'sourceId', 'publicEndpoint', 'settlingMinutes'],
+    ],
     ['segment', { writeKey: '', endpoint: 'ftp://x', writeKy: 1 }, ['writeKey', 'endpoint', 'writeKy']],
     ['postgres', { url: 'mysql://x', table: 'x; drop table y' }, ['url', 'table']],
     ['webhook', { url: 'https://u:p@x/', secret: 'whsec_!' }, ['url', 'secret']],
@@ -392,7 +402,8 @@ describe('settings', () => {
   it.each(Object.entries(OWN))('of %s are fine as documented, and every secret is named', (name, own) => {
     const adapter = adapterOf(name as Name);
     expect(adapter.checkSettings(own)).toEqual([]);
-    expect(adapter.secretKeys.every((key) => key in own || key === 'headers')).toBe(true);
+    const optional = ['headers', 'serviceAccount', 'publicToken'];
+    expect(adapter.secretKeys.every((key) => key in own || optional.includes(key))).toBe(true);
   });
 });
 

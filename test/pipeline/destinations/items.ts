@@ -4,12 +4,28 @@ import type {
   DestinationKind,
   Kind,
   PipelineEvent,
+  Shop,
 } from '../../../src/pipeline/contract.js';
 import { eventId } from '../../../src/pipeline/event/event-id.js';
 import { readWebhook } from '../../../src/pipeline/event/read-webhook.js';
 import { entryOf } from '../event/entry.js';
 
 const SHOP = 'acme.myshopify.com';
+
+export const ACME: Shop = {
+  id: '1',
+  domain: SHOP,
+  key: 'k',
+  world: 'real',
+  adminUrl: null,
+  accessToken: null,
+  settings: {},
+  destinationIds: [1],
+  links: [{ destinationId: 1, linkedAt: null }],
+  subscriptions: 'shop',
+  connectedAt: new Date(0),
+  uninstalledAt: null,
+};
 
 const TOPICS: Record<Kind, string> = {
   purchase: 'orders/paid',

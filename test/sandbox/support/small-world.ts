@@ -11,6 +11,7 @@ export class PretendDestination implements Destination {
   readonly url = 'http://127.0.0.1:1/';
   readonly secret = null;
   mode: DestinationMode = 'calm';
+  readonly reports = null;
   purchases: string[] = [];
 
   constructor(readonly name: DestinationName) {}
