@@ -20,7 +20,6 @@ import { Notices, type NoticeOptions } from './notices/notices.js';
 import { PageListing } from './reconciliation/page-listing.js';
 import { Reconciliation } from './reconciliation/reconciliation.js';
 import { SignalBook } from './signals/signal-book.js';
-import { Countdown } from './subscriptions/countdown.js';
 import type { GapProof } from './subscriptions/gap-proof.js';
 import { SubscriptionWatch } from './subscriptions/subscription-watch.js';
 import type { SubscriptionSettings } from './subscriptions/wanted.js';
@@ -164,14 +163,6 @@ export class Monitoring {
   }
 
   private duties(): Duty[] {
-    const { clock, pipeline } = this.options;
-    const countdown = new Countdown({
-      tallies: pipeline.tallies,
-      registry: pipeline.registry,
-      signals: this.signals,
-      hint: (shopId, why) => this.subscriptions.hint(shopId, why),
-      clock,
-    });
     return [
       ...this.reconciliation.duties(),
       this.notices.duty(),
@@ -182,7 +173,6 @@ export class Monitoring {
         staleAfterMs: 120_000,
         round: (signal) => this.subscriptions.round(signal),
       },
-      { name: 'subscription-countdown', pauseMs: 5_000, round: () => countdown.round() },
     ];
   }
 

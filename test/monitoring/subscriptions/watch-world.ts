@@ -72,6 +72,7 @@ export class WatchWorld {
         accessToken: TOKEN,
         settings: {},
         destinationIds: [1],
+        links: [],
         subscriptions: 'shop',
         connectedAt: new Date(clock.nowMs() - 86_400_000),
         uninstalledAt: null,
@@ -139,6 +140,7 @@ export class WatchWorld {
       shops: () => (this.shops[0] === this.shop.current ? this.shops : (this.shops = [this.shop.current])),
       shopById: (id) => (id === this.shop.current.id ? this.shop.current : undefined),
       destinationById: () => undefined,
+      destinations: () => [],
     };
   }
 
