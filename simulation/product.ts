@@ -22,6 +22,8 @@ export interface ProductOptions {
   clock: Clock;
   seed: number;
   port: number;
+  /** Those Shopify is to send. */
+  topics: readonly string[];
 }
 
 export interface Declared {
@@ -73,6 +75,11 @@ export class Product {
         secrets: [{ secret: options.secret, world: 'real' }],
         meter: new MeterProvider().getMeter('simulation'),
         http: { request: () => Promise.reject(new Error('nothing outside is asked')) },
+      },
+      subscriptions: {
+        topics: options.topics,
+        apiVersion: API_VERSION,
+        callbackBase: () => `http://127.0.0.1:${options.port}`,
       },
     });
     const product = new Product(pipeline, monitoring, server);

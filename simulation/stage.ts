@@ -87,6 +87,7 @@ export class Stage {
       clock: timeline.clock,
       seed: options.seed,
       port: await freePort(),
+      topics: options.topics,
     };
     const stage = new Stage(timeline, new CollectedPost(), farSides, admin, { options, product, drop });
     try {

@@ -179,6 +179,11 @@ export class Service {
         meter: this.telemetry.meter('plumbline'),
         http: this.http,
       },
+      subscriptions: {
+        topics: config.file.shopify.topics,
+        apiVersion: config.file.shopify.apiVersion,
+        callbackBase: (world) => (world === 'real' ? (config.file.shopify.publicUrl ?? null) : this.sandboxCallback()),
+      },
     });
     this.monitoring = monitoring;
     this.metrics.observe(
@@ -248,6 +253,7 @@ export class Service {
       reconciliation: monitoring.reconciliation,
       notices: monitoring.notices.book,
       inboundMail: monitoring.notices.door,
+      subscriptions: monitoring.subscriptions,
       health: this.healthSources(pipeline, monitoring),
       ready: () => this.readiness(pipeline),
       start: () => ({
@@ -342,6 +348,11 @@ export class Service {
       ),
     );
     this.addresses = { ...this.addresses, sandboxUrl: sandbox.world.controlUrl };
+  }
+
+  /** The sandbox calls this process itself. */
+  private sandboxCallback(): string | null {
+    return this.sandbox?.running === true ? this.addresses.url : null;
   }
 
   private async sandboxWarehouse(): Promise<{ url: string; table: string }> {

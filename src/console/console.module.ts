@@ -19,6 +19,7 @@ import { ReconciliationsController } from './reconciliations.http.js';
 import { ShopsController } from './shops.http.js';
 import { SignalsController } from './signals.http.js';
 import { StartPageController } from './start-page.http.js';
+import { SubscriptionsController } from './subscriptions.http.js';
 import { TokensController } from './tokens.http.js';
 import { WebhooksController } from './webhooks.http.js';
 
@@ -36,6 +37,7 @@ export const API_CONTROLLERS: readonly Type[] = [
   ReconciliationsController,
   SignalsController,
   NoticesController,
+  SubscriptionsController,
   TokensController,
   OpenApiController,
 ];

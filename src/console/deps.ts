@@ -3,7 +3,13 @@ import type { Clock } from '../kernel/clock.js';
 import type { Database, DurabilitySetting } from '../kernel/database.js';
 import type { HealthSource } from '../kernel/health.js';
 import type { Logger } from '../kernel/log.js';
-import type { InboundMail, NoticeDesk, ReconciliationDesk, SignalReader } from '../monitoring/contract.js';
+import type {
+  InboundMail,
+  NoticeDesk,
+  ReconciliationDesk,
+  SignalReader,
+  SubscriptionDesk,
+} from '../monitoring/contract.js';
 import type { DeadLetterReplay, PipelineReader, RegistryDesk } from '../pipeline/contract.js';
 
 /** What the start page says beside what it measures. */
@@ -34,6 +40,7 @@ export interface ConsoleDeps {
   reconciliation: ReconciliationDesk;
   notices: NoticeDesk;
   inboundMail: InboundMail;
+  subscriptions: SubscriptionDesk;
   health: readonly HealthSource[];
   /** Whether this process wants traffic, and if not, why. */
   ready: () => { ready: boolean; reason: string | null };

@@ -379,3 +379,100 @@ export interface InboundMail {
   /** Resolves with 200 only once what was handed in is durable. Never throws. */
   take(request: { provider: string; secret: string; contentType: string; body: Buffer }): Promise<InboundAnswer>;
 }
+
+// --- subscriptions -----------------------------------------------------------------------------------------------
+
+/**
+ * Where a topic of a shop stands. The first six are told by a look at Shopify; the others say why there is none.
+ *
+ * - `ok`: there, as wanted
+ * - `missing`: never here since the shop was connected; it is made without an alarm
+ * - `removed`: it was here and is gone
+ * - `recreated`: there again, while reconciliation is still to prove that nothing was lost meanwhile
+ * - `wrong`: there, but its findings say what is not as wanted
+ * - `unwanted`: sends here, and nobody asked for it
+ * - `pending`: not looked at yet
+ * - `unknown`: Shopify does not let us look; the reason says why
+ * - `app-owned`: from the app's TOML, which cannot be listed: watched by silence and reconciliation
+ * - `no-address`: nobody has said where Shopify should call
+ * - `no-destination`: nothing is owed to anybody, so nothing is watched
+ * - `uninstalled`: the merchant has removed the app, and with it its subscriptions
+ */
+export const SUBSCRIPTION_STATES = [
+  'ok',
+  'missing',
+  'removed',
+  'recreated',
+  'wrong',
+  'unwanted',
+  'pending',
+  'unknown',
+  'app-owned',
+  'no-address',
+  'no-destination',
+  'uninstalled',
+] as const;
+export type SubscriptionState = (typeof SUBSCRIPTION_STATES)[number];
+
+export const SUBSCRIPTION_FINDINGS = [
+  'missing',
+  'removed',
+  'wrong-address',
+  'wrong-format',
+  'wrong-version',
+  'duplicate',
+  /** Its filter swallows events. */
+  'filter',
+  /** Its includeFields leave out updated_at, so changes are taken for repeats and dropped. */
+  'fields',
+  'unwanted',
+] as const;
+
+export interface SubscriptionFinding {
+  kind: (typeof SUBSCRIPTION_FINDINGS)[number];
+  /** For people. */
+  detail: string;
+}
+
+/** One topic of one shop. */
+export interface SubscriptionView {
+  shop: string;
+  topic: string;
+  wanted: boolean;
+  state: SubscriptionState;
+  /** Of the state. */
+  since: Date | null;
+  /** Why nothing can be said, or what Shopify said to the last try to mend it. */
+  reason: string | null;
+  findings: readonly SubscriptionFinding[];
+  /** Where it should send; `null` = not known, or not wanted. */
+  wantedUri: string | null;
+  /** Where it sends; `null` = there is none, or it cannot be listed. */
+  uri: string | null;
+  lastSeenAt: Date | null;
+  goneSince: Date | null;
+  recreatedAt: Date | null;
+  recreatedBy: string | null;
+  /** The run that is to prove the gap. */
+  reconciliation: string | null;
+  /** The last good look at the shop. */
+  lastAuditedAt: Date | null;
+  /** The last look, good or not. */
+  lastTriedAt: Date | null;
+}
+
+/** The subscription watch as people use it. Any process can answer; the one that leads does the work. */
+export interface SubscriptionDesk {
+  /** By shop and topic. */
+  subscriptions(
+    filter: { shop?: string },
+    page: { limit: number; cursor?: string },
+  ): Promise<{ items: SubscriptionView[]; nextCursor: string | null }>;
+  /**
+   * Has shops looked at now instead of at their turn.
+   *
+   * @param shop all of them when left out
+   * @returns `null` = there is no such shop
+   */
+  requestAudit(shop: string | undefined, why: string): Promise<{ shops: string[]; requestedAt: Date } | null>;
+}

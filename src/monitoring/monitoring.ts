@@ -20,6 +20,11 @@ import { Notices, type NoticeOptions } from './notices/notices.js';
 import { PageListing } from './reconciliation/page-listing.js';
 import { Reconciliation } from './reconciliation/reconciliation.js';
 import { SignalBook } from './signals/signal-book.js';
+import type { GapProof } from './subscriptions/gap-proof.js';
+import { SubscriptionWatch } from './subscriptions/subscription-watch.js';
+import type { SubscriptionSettings } from './subscriptions/wanted.js';
+
+const SUBSCRIPTION_AUDIT = 'subscription-audit';
 
 /** What monitoring needs of the pipeline, given by the wiring. */
 export interface PipelinePorts {
@@ -46,6 +51,7 @@ export interface MonitoringOptions {
   log: Logger;
   pipeline: PipelinePorts;
   notices: NoticeOptions;
+  subscriptions: SubscriptionSettings;
 }
 
 /**
@@ -56,6 +62,7 @@ export class Monitoring {
   readonly signals: SignalBook;
   readonly reconciliation: Reconciliation;
   readonly notices: Notices;
+  readonly subscriptions: SubscriptionWatch;
   private readonly leader: Leader;
   private readonly loops: Loop[];
   private readonly work: readonly Duty[];
@@ -78,10 +85,29 @@ export class Monitoring {
       database,
       registry: pipeline.registry,
       signals: this.signals,
-      hint: (shopId, why) => log.info({ shopId, why }, 'a hint that the subscriptions of a shop have changed'),
+      hint: (shopId, why) => this.subscriptions.hint(shopId, why),
       clock,
       log,
     });
+    const gaps: GapProof = {
+      requestReconciliation: (shopId, fromAt, toAt, why) =>
+        this.reconciliation.requestFor(shopId, fromAt, toAt, why),
+      isProved: (id) => this.reconciliation.isProved(id),
+    };
+    this.subscriptions = new SubscriptionWatch(
+      {
+        database,
+        registry: pipeline.registry,
+        admin: pipeline.admin,
+        ledger: pipeline.ledger,
+        signals: this.signals,
+        settings: options.subscriptions,
+        gaps,
+        clock,
+        log,
+      },
+      () => this.loops.find(({ name }) => name === SUBSCRIPTION_AUDIT)?.wake(),
+    );
     this.leader = new Leader({
       name: 'watch',
       databaseUrl: options.databaseUrl,
@@ -137,7 +163,17 @@ export class Monitoring {
   }
 
   private duties(): Duty[] {
-    return [...this.reconciliation.duties(), this.notices.duty()];
+    return [
+      ...this.reconciliation.duties(),
+      this.notices.duty(),
+      {
+        name: SUBSCRIPTION_AUDIT,
+        pauseMs: 1_000,
+        // A round ends with its slowest shop: eight topics to be made again, at 8 s each when Shopify is slow.
+        staleAfterMs: 120_000,
+        round: (signal) => this.subscriptions.round(signal),
+      },
+    ];
   }
 
   private led(round: Duty['round']): Duty['round'] {

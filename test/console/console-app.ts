@@ -17,7 +17,9 @@ import type { StartFacts } from '../../src/console/deps.js';
 import type { DestinationKind, ReplayReport, ReplayRequest } from '../../src/pipeline/contract.js';
 import { Reconciliation } from '../../src/monitoring/reconciliation/reconciliation.js';
 import { Notices, type NoticeOptions } from '../../src/monitoring/notices/notices.js';
+import type { DestinationKind, ReplayReport, ReplayRequest, ShopifyAdmin } from '../../src/pipeline/contract.js';
 import { SignalBook } from '../../src/monitoring/signals/signal-book.js';
+import { SubscriptionWatch } from '../../src/monitoring/subscriptions/subscription-watch.js';
 import { PipelineQueries } from '../../src/pipeline/queries.js';
 import { Registry, REGISTRY_ENTITIES } from '../../src/pipeline/registry/registry.js';
 import { testDatabase, type TestDatabase } from '../support/test-database.js';
@@ -47,6 +49,9 @@ export class ConsoleApp {
   readonly notices: Notices;
   /** What the subscription watch was told: `shop id, why`. */
   readonly hints: string[] = [];
+  readonly subscriptions: SubscriptionWatch;
+  /** What Shopify's Admin API answers. */
+  admin: ShopifyAdmin['query'] = () => Promise.resolve({ outcome: 'unavailable', detail: 'HTTP 503' });
   readonly byRole = new Map<TokenRole, string>();
   /** Everything that was logged. */
   log = '';
@@ -124,6 +129,21 @@ export class ConsoleApp {
       clock: this.clock,
       log: this.logger(),
     });
+    this.subscriptions = new SubscriptionWatch({
+      database: db.database,
+      registry: this.registry,
+      admin: { query: (...asked) => this.admin(...asked) },
+      ledger: { ordersSeen: () => Promise.resolve([]) },
+      signals: this.signals,
+      settings: {
+        topics: ['orders/create', 'orders/paid'],
+        apiVersion: '2026-10',
+        callbackBase: () => 'https://hooks.example.com',
+      },
+      gaps: null,
+      clock: this.clock,
+      log: this.logger(),
+    });
   }
 
   app!: NestFastifyApplication;
@@ -162,6 +182,7 @@ export class ConsoleApp {
       reconciliation: self.reconciliation,
       notices: self.notices.book,
       inboundMail: self.notices.door,
+      subscriptions: self.subscriptions,
       health: [{ name: 'all', read: () => self.health[0] as HealthReport }],
       ready: () => ({ ready: self.ready, reason: self.ready ? null : 'starting' }),
       start: () => self.start,

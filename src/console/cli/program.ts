@@ -16,6 +16,7 @@ import { orderText } from './order-text.js';
 import { addReconciliation } from './reconciliation-commands.js';
 import { addNotices } from './notice-commands.js';
 import { addSignals } from './signal-commands.js';
+import { addSubscriptions } from './subscription-commands.js';
 import { table, when, WIDTH_MIN } from './table.js';
 
 /** What the command line needs of the process it runs in. */
@@ -86,6 +87,7 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   addReconciliation(cli);
   addSignals(cli);
   addNotices(cli);
+  addSubscriptions(cli);
   return program;
 
   function addShops(): void {

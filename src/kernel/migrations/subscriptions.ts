@@ -17,6 +17,7 @@ create table monitoring.subscription_audit (
   failed_looks integer not null default 0,    -- since the last good one
   failing_since timestamptz,
   hint text,                                  -- why it was asked for out of turn; null = nobody did
+  hinted_at timestamptz,
   last_order_at timestamptz                   -- when an order of the shop last came in; up to an hour behind
 );
 create index subscription_audit_due on monitoring.subscription_audit (due_at);
@@ -44,6 +45,7 @@ create table monitoring.subscription (
   tries integer not null default 0,           -- to mend it, in a row, without success
   next_try_at timestamptz,
   error text,                                 -- what Shopify said to the last try
+  changed_at timestamptz not null,            -- when the row was last written
   primary key (shop_id, topic)
 );
 `;

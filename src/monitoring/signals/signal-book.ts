@@ -91,14 +91,26 @@ export class SignalBook implements SignalReader {
    * closed, what is new is opened.
    *
    * @param scope `null` = the whole kind
+   * @param closing facts added to what is closed
    */
-  async replace(kind: SignalKind, scope: string | null, findings: readonly Finding[]): Promise<void> {
+  async replace(
+    kind: SignalKind,
+    scope: string | null,
+    findings: readonly Finding[],
+    closing: Readonly<Record<string, unknown>> = {},
+  ): Promise<void> {
     const found = new Set(findings.map(({ subject }) => subject));
     await this.write(kind, scope, (open) => ({
       report: findings,
-      close: open.filter(({ subject }) => !found.has(subject)).map((row) => ({ row, facts: {} })),
+      close: open.filter(({ subject }) => !found.has(subject)).map((row) => ({ row, facts: closing })),
       known: open,
     }));
+  }
+
+  /** What is open of a kind, with what it said last. */
+  async open(kind: SignalKind): Promise<{ subject: string; facts: Readonly<Record<string, unknown>> }[]> {
+    const rows = await this.deps.database.rows<OpenRow>(OPEN_OF_KIND, [kind, null]);
+    return rows.map(({ subject, facts }) => ({ subject, facts }));
   }
 
   async signals(
