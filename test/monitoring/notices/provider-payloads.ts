@@ -6,6 +6,8 @@ export interface Posted {
   provider: string;
   contentType: string;
   body: Buffer;
+  /** What the address ends in, after the secret. */
+  end?: string;
 }
 
 /** Whether the provider has found the author's own signature, or only somebody's. */
@@ -135,7 +137,8 @@ export async function mailgun(
     signature: createHmac('sha256', key).update(`${timestamp}${token}`).digest('hex'),
     ...options.fields,
   };
-  return options.multipart ? form('mailgun', fields) : urlEncoded('mailgun', fields);
+  const posted = options.multipart ? form('mailgun', fields) : urlEncoded('mailgun', fields);
+  return asMime ? { ...posted, end: '/mime' } : posted;
 }
 
 export interface SnsOptions {
