@@ -3,6 +3,8 @@ import { systemClock } from './clock.js';
 import { ControlServer } from './control/server.js';
 import { destinations } from './destinations.js';
 import { readOptions, type SandboxOptions } from './options.js';
+import { Mailer } from './shopify/mailer.js';
+import { Numbers } from './shopify/numbers.js';
 import { World } from './world.js';
 
 const LOOK_MS = 1_000;
@@ -18,7 +20,12 @@ async function main(): Promise<void> {
   }
   const far = destinations(options.seed, options);
   await Promise.all(far.map((destination) => destination.start()));
+  const mailer =
+    options.mailTo === null
+      ? null
+      : new Mailer(options.mailTo, systemClock, new Numbers(options.seed, systemClock.now()));
   const world = new World({
+    onMail: (mail) => mailer?.send(mail, mail.isForged ? 'forged' : 'shopify'),
     seed: options.seed,
     clock: systemClock,
     storeCount: options.stores,

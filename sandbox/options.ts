@@ -18,6 +18,8 @@ export interface SandboxOptions {
   readAllOrders: boolean;
   /** How long destinations take until their reports show what arrived. */
   settling: 'short' | 'real';
+  /** Where mails are handed in, as Postmark does; `null` = they are only kept. */
+  mailTo: string | null;
 }
 
 const DEFAULTS = {
@@ -36,6 +38,7 @@ const DEFAULTS = {
   'orders-max': '50000',
   'read-all-orders': 'false',
   settling: 'short',
+  'mail-to': '',
 } as const;
 type Name = keyof typeof DEFAULTS;
 const FLAGS: ReadonlySet<Name> = new Set<Name>(['sell-now', 'read-all-orders']);
@@ -85,7 +88,9 @@ export function readOptions(
     ordersMax: number('orders-max', 100, 1_000_000),
     readAllOrders: flag('read-all-orders'),
     settling: settling === 'real' ? 'real' : 'short',
+    mailTo: text('mail-to') === '' ? null : text('mail-to'),
   };
+  if (read.mailTo !== null && !URL.canParse(read.mailTo)) faults.push('--mail-to must be a URL');
   if (!URL.canParse(read.service)) faults.push('--service must be a URL');
   if (faults.length > 0) throw new Error(faults.join('; '));
   return read;

@@ -55,6 +55,7 @@ export type Trouble =
   | { kind: 'flood'; store: string | null; factor: number }
   | { kind: 'old-secret'; store: string | null; seconds: number }
   | { kind: 'remove-subscription'; store: string | null; topic: string | null }
+  | { kind: 'forged-mail'; store: string | null; topic: string | null }
   | { kind: 'uninstall'; store: string | null }
   | { kind: 'reinstall'; store: string | null }
   | { kind: 'destination'; destination: string | null; mode: DestinationMode }
@@ -84,6 +85,7 @@ export function parseTrouble(input: Readonly<Record<string, unknown>>): Trouble 
     case 'old-secret':
       return { kind, store, seconds: number(input.value, 0, 86_400, 'seconds from 0 to 86400') };
     case 'remove-subscription':
+    case 'forged-mail':
       return { kind, store, topic: text(input.topic) };
     case 'uninstall':
     case 'reinstall':
@@ -150,6 +152,8 @@ export function sentence(trouble: Trouble): string {
       return `Signs with the old secret for ${trouble.seconds} s: ${where}`;
     case 'remove-subscription':
       return `Subscription ${trouble.topic ?? 'of every topic'} removed: ${where}`;
+    case 'forged-mail':
+      return `Somebody forges a mail that ${trouble.topic ?? 'every topic'} was removed: ${where}`;
     case 'uninstall':
       return `App uninstalled: ${where}`;
     case 'reinstall':

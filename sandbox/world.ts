@@ -13,7 +13,7 @@ import { OrderBook } from './shopify/order-book.js';
 import { Till, type Sale, type Wish } from './shopify/orders.js';
 import { shopBody } from './shopify/shop-body.js';
 import type { Transport } from './shopify/post.js';
-import { Subscriptions } from './shopify/subscriptions.js';
+import { Subscriptions, type Subscription } from './shopify/subscriptions.js';
 import { WebhookSender, type Announcement, type Mail, type RemovalReading } from './shopify/webhook-sender.js';
 import { BadRequest, CALM, sentence, type StoreTrouble, type Trouble } from './trouble.js';
 import { Truth } from './truth.js';
@@ -260,7 +260,11 @@ export class World {
         shop.trouble.oldSecretUntilMs = trouble.seconds === 0 ? 0 : this.nowMs + trouble.seconds * 1_000;
         break;
       case 'remove-subscription':
-        this.unsubscribe(shop, trouble.topic);
+        // As after eight failures: Shopify sends a mail too.
+        for (const gone of this.unsubscribe(shop, trouble.topic)) this.sender.tellRemoved(gone);
+        break;
+      case 'forged-mail':
+        for (const untouched of this.owned(shop, trouble.topic)) this.sender.tellRemoved(untouched, true);
         break;
       case 'uninstall':
         this.announce(shop, 'app/uninstalled', shopBody(shop.store), this.numbers.uuid(), null);
@@ -325,11 +329,17 @@ export class World {
       this.subscriptions.add({ domain, topic, uri, owner: 'shop', name: null }, this.nowMs);
   }
 
-  private unsubscribe(shop: Shop, topic: string | null): void {
-    for (const subscription of this.subscriptions.of(shop.store.domain)) {
-      const isMeant = subscription.owner === 'shop' && (topic === null || subscription.topic === topic);
-      if (isMeant) this.subscriptions.remove(subscription.id, 'by hand', this.nowMs);
-    }
+  /** @returns what is gone */
+  private unsubscribe(shop: Shop, topic: string | null): Subscription[] {
+    const meant = this.owned(shop, topic);
+    for (const { id } of meant) this.subscriptions.remove(id, 'by hand', this.nowMs);
+    return meant;
+  }
+
+  private owned(shop: Shop, topic: string | null): Subscription[] {
+    return this.subscriptions
+      .of(shop.store.domain)
+      .filter((subscription) => subscription.owner === 'shop' && (topic === null || subscription.topic === topic));
   }
 
   private calm(): void {

@@ -53,7 +53,12 @@ const GROUPS: readonly Group[] = [
       {
         press: 'remove-subscription',
         label: 'Remove subscription',
-        effect: 'What broke in 2019: nothing more is sent for the topic.',
+        effect: 'What broke in 2019: nothing more is sent for the topic. A mail says so.',
+      },
+      {
+        press: 'forged-mail',
+        label: 'Forge a mail',
+        effect: 'Somebody writes that it was removed, and cannot sign as Shopify: no effect is right.',
       },
       {
         press: 'uninstall',

@@ -51,10 +51,12 @@ export interface Mail {
   kind: 'failing' | 'removed';
   subject: string;
   body: string;
-  topic: Topic;
+  topic: string;
   uri: string;
   attempts: number;
   atMs: number;
+  /** Written by somebody else, who cannot sign as Shopify. */
+  isForged?: boolean;
 }
 
 export interface SenderOptions {
@@ -226,6 +228,11 @@ export class WebhookSender {
     return isDue && subscriptions.remove(subscription.id, 'failures', clock.now());
   }
 
+  /** The mail of a removal that had another cause than this sender's failures, or none: then it is forged. */
+  tellRemoved({ topic, uri }: Pick<Mail, 'topic' | 'uri'>, isForged = false): void {
+    this.mail('removed', { topic, uri, attempts: RETRY_MINUTES.length + 1 }, isForged);
+  }
+
   private retryLater(delivery: Delivery): boolean {
     const minutes = RETRY_MINUTES[delivery.attempts - 1];
     if (minutes === undefined) return false;
@@ -240,7 +247,11 @@ export class WebhookSender {
   }
 
   /** The wordings are those of real mails (docs/shopify.md): they name topic, address and time, and no shop. */
-  private mail(kind: Mail['kind'], { topic, uri, attempts }: Delivery): void {
+  private mail(
+    kind: Mail['kind'],
+    { topic, uri, attempts }: Pick<Mail, 'topic' | 'uri' | 'attempts'>,
+    isForged = false,
+  ): void {
     const atMs = this.options.clock.now();
     const at = `${new Date(atMs).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
     const [subject, body] =
@@ -256,7 +267,7 @@ export class WebhookSender {
             `Your webhook for ${topic} at ${uri} has been removed on ${at} because it's failing to return a ` +
               "successful response.\nWhen the issue is fixed, you'll need to re-create your webhook.",
           ];
-    const mail = { kind, subject, body, topic, uri, attempts, atMs };
+    const mail: Mail = { kind, subject, body, topic, uri, attempts, atMs, ...(isForged && { isForged }) };
     this.mails.push(mail);
     this.options.onMail?.(mail);
     if (this.mails.length > MAILS_KEPT) this.mails.shift();

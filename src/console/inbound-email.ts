@@ -5,7 +5,8 @@ import type { InboundMail } from '../monitoring/contract.js';
 import type { FailedAttempts } from './failed-attempts.js';
 import { Problem } from './problem.js';
 
-export const INBOUND_EMAIL_PATH = '/inbound/email/:provider/:secret';
+/** Mailgun posts the whole mail, instead of what it has read of it, to an address that ends in `mime`. */
+export const INBOUND_EMAIL_PATHS = ['/inbound/email/:provider/:secret', '/inbound/email/:provider/:secret/mime'];
 
 // Shopify's mails are a few KB. With all that providers put around them, and an attachment of somebody's, still below.
 const BODY_BYTES_MAX = 4 * 1024 * 1024;
@@ -30,21 +31,22 @@ export function addInboundEmail(server: FastifyInstance, mails: InboundMail, fai
       const problem = error instanceof Problem ? error : new Problem(statusOf(error));
       return sendProblem(reply, problem);
     });
-    scope.post<Address>(
-      INBOUND_EMAIL_PATH,
-      {
+    for (const url of INBOUND_EMAIL_PATHS) {
+      scope.route<Address>({
+        method: 'POST',
+        url,
         bodyLimit: BODY_BYTES_MAX,
         onRequest: (request, _reply, next) => next(refusal(request, mails, failedAttempts) ?? undefined),
-      },
-      async (request, reply) => {
-        const { provider, secret } = request.params;
-        const contentType = request.headers['content-type'] ?? '';
-        const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-        const { status, detail } = await mails.take({ provider, secret, contentType, body });
-        if (status !== 200) return sendProblem(reply, new Problem(status, detail));
-        return reply.status(200).type('text/plain').send(`${detail}\n`);
-      },
-    );
+        handler: async (request, reply) => {
+          const { provider, secret } = request.params;
+          const contentType = request.headers['content-type'] ?? '';
+          const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+          const { status, detail } = await mails.take({ provider, secret, contentType, body });
+          if (status !== 200) return sendProblem(reply, new Problem(status, detail));
+          return reply.status(200).type('text/plain').send(`${detail}\n`);
+        },
+      });
+    }
     done();
   });
 }
@@ -67,7 +69,7 @@ function refusal(
     });
   }
   failedAttempts.note(ip);
-  return new Problem(401, 'The last segment of the address is not notices.secretPath.');
+  return new Problem(401, 'The address does not hold notices.secretPath.');
 }
 
 function readBody(body: Readable, done: (error: Error | null, bytes?: Buffer) => void): void {

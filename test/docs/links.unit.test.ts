@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/kernel/errors.js';
+import { SIGNAL_KINDS } from '../../src/monitoring/contract.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDERS = ['docs', 'runbooks', 'src', 'sandbox', 'bench', 'test'];
@@ -131,16 +132,26 @@ describe('runbooks', () => {
     expect(facts.get('firstLook')).toBeTruthy();
   });
 
-  it('are all for an error that there is, and all in the index', () => {
+  const signalPages = readdirSync(join(ROOT, 'runbooks'))
+    .filter((name) => name !== 'README.md')
+    .map((name) => ({ name, facts: frontMatter(readFileSync(join(ROOT, 'runbooks', name), 'utf8')) }))
+    .filter(({ facts }) => facts.has('signal'));
+
+  it.each(signalPages)('$name is for a signal that there is, and says how grave it is', ({ name, facts }) => {
+    expect(SIGNAL_KINDS).toContain(name.replace('.md', ''));
+    expect(facts.get('signal')).toBe(name.replace('.md', ''));
+    expect(facts.get('severity')).toBeTruthy();
+    expect(facts.get('firstLook')).toBeTruthy();
+  });
+
+  it('are all for an error or a signal that there is, and all in the index', () => {
     const pages = readdirSync(join(ROOT, 'runbooks')).filter((name) => name !== 'README.md');
-    expect(pages.sort()).toEqual(
-      Object.values(ERRORS)
-        .map(({ runbook }) => `${runbook}.md`)
-        .sort(),
-    );
+    const forErrors = Object.values(ERRORS).map(({ runbook }) => `${runbook}.md`);
+    expect(pages.sort()).toEqual([...forErrors, ...signalPages.map(({ name }) => name)].sort());
     const index = readFileSync(join(ROOT, 'runbooks/README.md'), 'utf8');
     for (const [code, { exitCode, runbook }] of Object.entries(ERRORS)) {
       expect(index).toMatch(new RegExp(`\\| \`${code}\` +\\| ${exitCode} .*\\(${runbook}\\.md\\)`));
     }
+    for (const { name } of signalPages) expect(index).toContain(`](${name})`);
   });
 });

@@ -69,7 +69,7 @@ classified_at as "classifiedAt"`;
 const LIST = `
 select ${COLUMNS} from monitoring.notice
  where ($1::text is null or class = $1) and ($2::bigint is null or shop_id = $2) and ($3::bigint is null or id < $3)
- order by id desc limit $4`;
+ order by notice.id desc limit $4`;
 
 const CLASSIFY = `
 update monitoring.notice
@@ -83,7 +83,7 @@ update monitoring.notice set attention = false, read_by = coalesce(read_by, $2),
 /** Index: notice_hint_due. Removals first: hundreds of other mails must not stand before one. */
 const HINTS_DUE = `
 select id::text as id, class, world, shop_id::text as "shopId", topic from monitoring.notice
- where hint_due order by class = 'removed' desc, id limit $1`;
+ where hint_due order by class = 'removed' desc, notice.id limit $1`;
 const HINTED = `
 update monitoring.notice set hint_due = false, hinted_at = $2 where id = any($1::bigint[]) and hint_due`;
 
