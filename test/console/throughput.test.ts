@@ -23,7 +23,12 @@ beforeAll(async () => {
   mkdirSync(join(cwd, '.plumbline'));
   writeFileSync(join(cwd, '.plumbline/admin-token'), `${app.token('admin')}\n`);
   const { desk } = app.registry;
-  const hook = { name: 'acme-hook', kind: 'webhook', url: 'https://example.com/in', secret: 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=' };
+  const hook = {
+    name: 'acme-hook',
+    kind: 'webhook',
+    url: 'https://example.com/in',
+    secret: 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+  };
   expect(await desk.createDestination(hook, 'test')).toMatchObject({ ok: true });
   expect(await desk.createShop({ domain: ACME, destinations: ['acme-hook'] }, 'test')).toMatchObject({ ok: true });
   await app.registry.refresh();
@@ -167,7 +172,9 @@ describe('GET /api/v1/silence', () => {
     expect(item?.expected).toBeCloseTo(720);
     expect(item?.expectedSinceLast).toBeCloseTo(5);
     expect(item?.probability).toBeGreaterThan(item?.limit ?? 1);
-    expect(await plumbline('silence')).toMatch(/acme\.myshopify\.com +selling +2026-11-23 11:50:00Z +720 +720\.0 +5\.0/);
+    expect(await plumbline('silence')).toMatch(
+      /acme\.myshopify\.com +selling +2026-11-23 11:50:00Z +720 +720\.0 +5\.0/,
+    );
   });
 });
 

@@ -117,7 +117,12 @@ describe('a shop', () => {
 
   it('whose night is quiet is left alone', async () => {
     for (let day = 0; day < 56; day++) {
-      arrivals.sell('1', 10 * MINUTE, NOON - 8 * WEEK_MS + day * 24 * HOUR_MS, NOON - 8 * WEEK_MS + day * 24 * HOUR_MS + 8 * HOUR_MS);
+      arrivals.sell(
+        '1',
+        10 * MINUTE,
+        NOON - 8 * WEEK_MS + day * 24 * HOUR_MS,
+        NOON - 8 * WEEK_MS + day * 24 * HOUR_MS + 8 * HOUR_MS,
+      );
     }
     const watch = newWatch();
     for (let hour = 0; hour < 24; hour++) {
@@ -134,7 +139,10 @@ describe('a shop', () => {
     clock.set(NOON + 24 * HOUR_MS);
     await look(newWatch());
     expect(await open()).toEqual([]);
-    const { items } = await new SilenceQuery({ database, clock, registry: { shops: () => shops } }).silence({}, { limit: 5 });
+    const { items } = await new SilenceQuery({ database, clock, registry: { shops: () => shops } }).silence(
+      {},
+      { limit: 5 },
+    );
     expect(items).toMatchObject([{ state: 'learning', lastOrderAt: new Date(NOON - MINUTE), expectedSinceLast: null }]);
   });
 

@@ -72,7 +72,10 @@ describe('a silence', () => {
   });
 
   it('says nothing about a shop that hardly sells, however long it is', () => {
-    const habit = habitOf({ firstHour: 0, orders: Array.from({ length: 8 * HOURS_OF_WEEK }, (_, i) => (i % 400 ? 0 : 1)) });
+    const habit = habitOf({
+      firstHour: 0,
+      orders: Array.from({ length: 8 * HOURS_OF_WEEK }, (_, i) => (i % 400 ? 0 : 1)),
+    });
     expect(habit && judgeSilence(habit, 1, 0, 300 * 24 * HOUR_MS).silent).toBe(false);
   });
 
@@ -137,7 +140,10 @@ describe('false alarms stay under one in a year of a shop', () => {
   });
 
   it('when clocks change by an hour, in a shop that sells nothing at night', () => {
-    const morning = { firstHour: 0, orders: Array.from({ length: 8 * HOURS_OF_WEEK }, (_, i) => (i % 24 >= 7 ? 60 : 0)) };
+    const morning = {
+      firstHour: 0,
+      orders: Array.from({ length: 8 * HOURS_OF_WEEK }, (_, i) => (i % 24 >= 7 ? 60 : 0)),
+    };
     const habit = habitOf(morning);
     const silentFrom = (hour: number, hours: number): boolean | null => {
       const fromMs = (8 * HOURS_OF_WEEK + hour) * HOUR_MS;
