@@ -250,6 +250,8 @@ export class Service {
       pipeline: queries,
       replay: pipeline.deadLetters,
       signals: monitoring.signals,
+      throughput: monitoring.throughput,
+      silence: monitoring.silence,
       reconciliation: monitoring.reconciliation,
       notices: monitoring.notices.book,
       inboundMail: monitoring.notices.door,

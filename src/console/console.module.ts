@@ -18,8 +18,10 @@ import { addSecurityHeaders } from './security-headers.js';
 import { ReconciliationsController } from './reconciliations.http.js';
 import { ShopsController } from './shops.http.js';
 import { SignalsController } from './signals.http.js';
+import { SilenceController } from './silence.http.js';
 import { StartPageController } from './start-page.http.js';
 import { SubscriptionsController } from './subscriptions.http.js';
+import { ThroughputController } from './throughput.http.js';
 import { TokensController } from './tokens.http.js';
 import { WebhooksController } from './webhooks.http.js';
 
@@ -38,6 +40,8 @@ export const API_CONTROLLERS: readonly Type[] = [
   SignalsController,
   NoticesController,
   SubscriptionsController,
+  ThroughputController,
+  SilenceController,
   TokensController,
   OpenApiController,
 ];

@@ -8,7 +8,9 @@ import type {
   NoticeDesk,
   ReconciliationDesk,
   SignalReader,
+  SilenceReader,
   SubscriptionDesk,
+  ThroughputReader,
 } from '../monitoring/contract.js';
 import type { DeadLetterReplay, PipelineReader, RegistryDesk } from '../pipeline/contract.js';
 
@@ -37,6 +39,8 @@ export interface ConsoleDeps {
   pipeline: PipelineReader;
   replay: DeadLetterReplay;
   signals: SignalReader;
+  throughput: ThroughputReader;
+  silence: SilenceReader;
   reconciliation: ReconciliationDesk;
   notices: NoticeDesk;
   inboundMail: InboundMail;

@@ -15,7 +15,7 @@ import { CONSOLE_DEPS, type ConsoleDeps } from './deps.js';
 import type { EndpointSpec } from './endpoint-spec.js';
 import { By, Endpoint, Input, type InputOf } from './endpoint.js';
 import { Problem } from './problem.js';
-import { domain, givenInstant, id, idPaging, instant, instantOrNull, kind, listOf } from './shapes.js';
+import { domain, given, givenInstant, id, idPaging, instant, instantOrNull, kind, listOf } from './shapes.js';
 
 const YOUNG_MS = 3 * 60_000;
 const DAY_MS = 86_400_000;
@@ -198,11 +198,4 @@ export class ReconciliationsController {
   async proofs(): Promise<Page<ProofView>> {
     return { items: await this.deps.reconciliation.proofs(), nextCursor: null };
   }
-}
-
-type Given<Fields> = { [Key in keyof Fields]: Exclude<Fields[Key], undefined> };
-
-/** Without the keys that were left out. The cast says no more than that. */
-function given<Fields extends object>(fields: Fields): Given<Fields> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<Fields>;
 }

@@ -87,3 +87,10 @@ export function pageByName<Item>(
   const last = page.at(-1);
   return { items: page, nextCursor: rest.length > limit && last !== undefined ? nameOf(last) : null };
 }
+
+type Given<Fields> = { [Key in keyof Fields]: Exclude<Fields[Key], undefined> };
+
+/** Without the keys that were left out. The cast says no more than that. */
+export function given<Fields extends object>(fields: Fields): Given<Fields> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<Fields>;
+}

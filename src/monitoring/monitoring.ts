@@ -19,10 +19,17 @@ import type { Duty } from './duty.js';
 import { Notices, type NoticeOptions } from './notices/notices.js';
 import { PageListing } from './reconciliation/page-listing.js';
 import { Reconciliation } from './reconciliation/reconciliation.js';
+import { LineWatch } from './line-watch/line-watch.js';
 import { SignalBook } from './signals/signal-book.js';
 import type { GapProof } from './subscriptions/gap-proof.js';
 import { SubscriptionWatch } from './subscriptions/subscription-watch.js';
 import type { SubscriptionSettings } from './subscriptions/wanted.js';
+
+import { SilenceQuery } from './silence/silence-query.js';
+import { SilenceWatch } from './silence/silence-watch.js';
+import { ThroughputRollUp } from './throughput/roll-up.js';
+import { NOTHING_LISTED, type SoldCounts } from './throughput/sold-counts.js';
+import { ThroughputQuery } from './throughput/throughput-query.js';
 
 const SUBSCRIPTION_AUDIT = 'subscription-audit';
 
@@ -52,6 +59,8 @@ export interface MonitoringOptions {
   pipeline: PipelinePorts;
   notices: NoticeOptions;
   subscriptions: SubscriptionSettings;
+  /** What reconciliation knows to be sold; without it nothing is known to be. */
+  sold?: SoldCounts;
 }
 
 /**
@@ -63,6 +72,11 @@ export class Monitoring {
   readonly reconciliation: Reconciliation;
   readonly notices: Notices;
   readonly subscriptions: SubscriptionWatch;
+  readonly throughput: ThroughputQuery;
+  readonly silence: SilenceQuery;
+  private readonly rollUp: ThroughputRollUp;
+  private readonly silenceWatch: SilenceWatch;
+  private readonly lineWatch: LineWatch;
   private readonly leader: Leader;
   private readonly loops: Loop[];
   private readonly work: readonly Duty[];
@@ -108,6 +122,13 @@ export class Monitoring {
       },
       () => this.loops.find(({ name }) => name === SUBSCRIPTION_AUDIT)?.wake(),
     );
+    const sold = options.sold ?? NOTHING_LISTED;
+    const shared = { database, clock, log, signals: this.signals, ...pipeline, sold };
+    this.throughput = new ThroughputQuery(shared);
+    this.rollUp = new ThroughputRollUp(shared);
+    this.silence = new SilenceQuery(shared);
+    this.silenceWatch = new SilenceWatch({ ...shared, hints: this.subscriptions });
+    this.lineWatch = new LineWatch(shared);
     this.leader = new Leader({
       name: 'watch',
       databaseUrl: options.databaseUrl,
@@ -173,6 +194,9 @@ export class Monitoring {
         staleAfterMs: 120_000,
         round: (signal) => this.subscriptions.round(signal),
       },
+      { name: 'throughput', pauseMs: 5_000, round: (signal) => this.rollUp.round(signal) },
+      { name: 'silence', pauseMs: 30_000, round: (signal) => this.silenceWatch.round(signal) },
+      ...this.lineWatch.duties(),
     ];
   }
 

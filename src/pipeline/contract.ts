@@ -544,6 +544,25 @@ export interface PageRequest {
   cursor?: string;
 }
 
+/** Tries to deliver, by destination. */
+export interface AttemptView {
+  destination: string;
+  attempts: number;
+  /** Of these, not taken: to be tried again, or refused. */
+  failures: number;
+}
+
+/** Dead letters of one lane and destination that nobody has replayed. */
+export interface DeadLetterCount {
+  /** `null` = could not be mapped for anybody. */
+  destination: string | null;
+  lane: 'ours' | 'theirs';
+  open: number;
+  /** Of these, buried since the instant asked for. */
+  fresh: number;
+  oldestAt: Date;
+}
+
 /** Totals of the last hour and what stands open now. */
 export interface PipelineTotals {
   webhooksStored: number;
@@ -564,6 +583,9 @@ export interface PipelineReader {
   held(filter: { shop?: string; reason?: string }, page: PageRequest): Promise<Page<HeldView>>;
   webhookOutcomes(filter: { shop?: string; from: Date; to: Date }): Promise<WebhookOutcomeView[]>;
   lanes(destination?: string): Promise<LaneView[]>;
+  /** Destinations without a try since then are absent. */
+  attempts(sinceAt: Date): Promise<AttemptView[]>;
+  deadLetterCounts(sinceAt: Date): Promise<DeadLetterCount[]>;
   totals(): Promise<PipelineTotals>;
 }
 

@@ -4,6 +4,8 @@ import type { SecretBox } from '../kernel/secrets.js';
 import {
   KIND_CODES,
   STATE_CODES,
+  type AttemptView,
+  type DeadLetterCount,
   type DeadLetterFilter,
   type DeadLetterView,
   type DestinationKind,
@@ -78,6 +80,25 @@ select t.name as destination, s.domain as shop, coalesce(l.state, 'closed') as s
   join pipeline.shop s on s.id = shop_id
  where $1::text is null or t.name = $1
  order by t.name, s.domain`;
+
+/** Partitions: the facts of the window's days; index: ledger_fact_at. What was read back later is no try. */
+const ATTEMPTS = `
+select t.name as destination, f.attempts, f.failures
+  from (select destination_id, count(*)::integer as attempts,
+               count(*) filter (where state not in (${STATE_CODES.accepted}, ${STATE_CODES.confirmed}))::integer as failures
+          from pipeline.ledger_fact
+         where day >= ($1::timestamptz at time zone 'UTC')::date and at >= $1 and attempt is not null
+         group by destination_id) f
+  join pipeline.destination t on t.id = f.destination_id
+ order by t.name`;
+
+/** Index: dead_letter_open. */
+const DEAD_LETTER_COUNTS = `
+select t.name as destination, d.lane, count(*) filter (where d.buried_at >= $1)::integer as fresh,
+       count(*)::integer as open, min(d.buried_at) as "oldestAt"
+  from pipeline.dead_letter d left join pipeline.destination t on t.id = d.destination_id
+ where d.replayed_at is null
+ group by t.name, d.lane order by t.name nulls first, d.lane`;
 
 /** Partitions: the segments of the window's days. */
 const STORED = `
@@ -178,6 +199,14 @@ export class PipelineQueries implements PipelineReader {
 
   lanes(destination?: string): Promise<LaneView[]> {
     return this.database.rows<LaneView & Record<string, unknown>>(LANES, [destination ?? null]);
+  }
+
+  attempts(sinceAt: Date): Promise<AttemptView[]> {
+    return this.database.rows<AttemptView & Record<string, unknown>>(ATTEMPTS, [sinceAt]);
+  }
+
+  deadLetterCounts(sinceAt: Date): Promise<DeadLetterCount[]> {
+    return this.database.rows<DeadLetterCount & Record<string, unknown>>(DEAD_LETTER_COUNTS, [sinceAt]);
   }
 
   async totals(): Promise<PipelineTotals> {

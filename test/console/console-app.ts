@@ -19,6 +19,9 @@ import { Reconciliation } from '../../src/monitoring/reconciliation/reconciliati
 import { Notices, type NoticeOptions } from '../../src/monitoring/notices/notices.js';
 import { SignalBook } from '../../src/monitoring/signals/signal-book.js';
 import { SubscriptionWatch } from '../../src/monitoring/subscriptions/subscription-watch.js';
+import { SilenceQuery } from '../../src/monitoring/silence/silence-query.js';
+import { NOTHING_LISTED, type SoldCounts } from '../../src/monitoring/throughput/sold-counts.js';
+import { ThroughputQuery } from '../../src/monitoring/throughput/throughput-query.js';
 import { PipelineQueries } from '../../src/pipeline/queries.js';
 import { Registry, REGISTRY_ENTITIES } from '../../src/pipeline/registry/registry.js';
 import { testDatabase, type TestDatabase } from '../support/test-database.js';
@@ -43,6 +46,10 @@ export class ConsoleApp {
   readonly registry: Registry;
   readonly queries: PipelineQueries;
   readonly signals: SignalBook;
+  readonly throughput: ThroughputQuery;
+  readonly silence: SilenceQuery;
+  /** What Shopify has listed, as far as a test says. */
+  sold: SoldCounts = NOTHING_LISTED;
   /** Shows and takes requests; nothing runs here, so nobody is asked. */
   readonly reconciliation: Reconciliation;
   readonly notices: Notices;
@@ -90,6 +97,9 @@ export class ConsoleApp {
     const nobody = (): never => {
       throw new Error('nothing runs here');
     };
+    const shared = { database: db.database, clock: this.clock, registry: this.registry };
+    this.throughput = new ThroughputQuery({ ...shared, sold: { proved: (ids) => this.sold.proved(ids) } });
+    this.silence = new SilenceQuery(shared);
     this.reconciliation = new Reconciliation({
       database: db.database,
       clock: this.clock,
@@ -178,6 +188,8 @@ export class ConsoleApp {
         },
       },
       signals: self.signals,
+      throughput: self.throughput,
+      silence: self.silence,
       reconciliation: self.reconciliation,
       notices: self.notices.book,
       inboundMail: self.notices.door,

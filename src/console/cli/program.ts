@@ -17,6 +17,7 @@ import { addReconciliation } from './reconciliation-commands.js';
 import { addNotices } from './notice-commands.js';
 import { addSignals } from './signal-commands.js';
 import { addSubscriptions } from './subscription-commands.js';
+import { addThroughput } from './throughput-commands.js';
 import { table, when, WIDTH_MIN } from './table.js';
 
 /** What the command line needs of the process it runs in. */
@@ -88,6 +89,7 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   addSignals(cli);
   addNotices(cli);
   addSubscriptions(cli);
+  addThroughput(cli);
   return program;
 
   function addShops(): void {

@@ -42,6 +42,7 @@ const DOUBT_WEEKS = 4;
 export function habitOf(seen: SeenHours): Habit | null {
   const { orders } = seen;
   const weeks = orders.length / HOURS_OF_WEEK;
+  const weeks = seen.orders.length / HOURS_OF_WEEK;
   if (weeks < 1) return null;
   const rates = ratesOf(seen);
   const sums = new Float64Array(HOURS_OF_WEEK + 1);

@@ -15,12 +15,12 @@ select i.shop_id, $3::date, array_fill(0, array[$4::integer]) || i.orders || arr
   from unnest($1::bigint[], $2::integer[]) with ordinality as i (shop_id, orders, ord) order by ord
 on conflict (shop_id, day) do update set orders[$4::integer + 1] = excluded.orders[$4::integer + 1]`;
 
-// Written only where it is news: most looks find an order that is known.
+// Written only where it is news: most looks find an order that is known. An order ends a silence in the same statement.
 const MOVE_LAST = `
 insert into monitoring.silence as s (shop_id, last_order_at)
 select i.shop_id, i.last_at from unnest($1::bigint[], $2::timestamptz[]) with ordinality as i (shop_id, last_at, ord)
  order by ord
-on conflict (shop_id) do update set last_order_at = excluded.last_order_at
+on conflict (shop_id) do update set last_order_at = excluded.last_order_at, silent_since = null
  where s.last_order_at < excluded.last_order_at`;
 
 const READ_DAYS = `

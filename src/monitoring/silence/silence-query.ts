@@ -15,9 +15,7 @@ export class SilenceQuery implements SilenceReader {
   private readonly seen: SeenOrders;
   private readonly watermark: Watermark;
 
-  constructor(
-    private readonly deps: { database: Database; clock: Clock; registry: Pick<RegistryReader, 'shops'> },
-  ) {
+  constructor(private readonly deps: { database: Database; clock: Clock; registry: Pick<RegistryReader, 'shops'> }) {
     this.seen = new SeenOrders(deps.database);
     this.watermark = new Watermark(deps.database, 'silence');
   }
@@ -31,7 +29,9 @@ export class SilenceQuery implements SilenceReader {
     const after = page.cursor ?? '';
     const shops = registry
       .shops()
-      .filter(({ domain, uninstalledAt }) => uninstalledAt === null && domain > after && (filter.shop ?? domain) === domain)
+      .filter(
+        ({ domain, uninstalledAt }) => uninstalledAt === null && domain > after && (filter.shop ?? domain) === domain,
+      )
       .sort((one, other) => (one.domain < other.domain ? -1 : 1));
     const shown = shops.slice(0, page.limit);
     const untilAt = await this.watermark.read();
@@ -45,18 +45,15 @@ export class SilenceQuery implements SilenceReader {
   }
 }
 
-function viewOf(
-  shop: string,
-  history: SeenHours | undefined,
-  last: LastOrder | undefined,
-  nowMs: number,
-): SilenceView {
+function viewOf(shop: string, history: SeenHours | undefined, last: LastOrder | undefined, nowMs: number): SilenceView {
   const habit = history ? habitOf(history) : null;
   const endHour = history ? history.firstHour + history.orders.length : 0;
   const fromHour = endHour - DAY_HOURS;
   const lastMs = last?.lastOrderAt.getTime();
   const judgement =
-    habit && history && lastMs !== undefined ? judgeSilence(habit, levelAt(habit, history, lastMs), lastMs, nowMs) : null;
+    habit && history && lastMs !== undefined
+      ? judgeSilence(habit, levelAt(habit, history, lastMs), lastMs, nowMs)
+      : null;
   return {
     shop,
     state: stateOf(habit, last),

@@ -12,8 +12,9 @@ import { judgeSilence, levelAt, ORDERS_PER_WEEK_MIN, type Judgement } from './si
 const HOUR_MS = 3_600_000;
 /** What is under way when a webhook is written down has committed this long after. */
 const OVERLAP_MS = 3 * 60_000;
-/** Hours of history read in one round: a day, so that eight weeks are read in short statements. */
+/** Hours of history read in one round, so that statements are short: a day, and more while little comes of it. */
 const SLICE_HOURS = 24;
+const SLICE_ROWS_MIN = 10_000;
 /** Shops of which each gets a signal; beyond them the fleet's says how many. */
 const SIGNALS_MAX = 50;
 /** Most shops silent at once: not theirs, ours. It is over when but a quarter is. */
@@ -25,7 +26,7 @@ const FLEET = 'fleet';
 
 /** Who looks at once whether a shop's subscriptions are still there. */
 export interface SubscriptionHints {
-  hint(shopId: string, why: string): void;
+  hint(shopId: string, why: string): Promise<void>;
 }
 
 export interface SilenceDeps {
@@ -56,7 +57,8 @@ export class SilenceWatch {
   private habits = new Map<string, Habit | null>();
   /** Hours before this one are in `histories`. */
   private learntUntil = 0;
-  private lookedAtMs: number | null = null;
+  private lookedAtMs = 0;
+  private sliceHours = SLICE_HOURS;
   private fleetSilent = false;
 
   constructor(private readonly deps: SilenceDeps) {
@@ -82,12 +84,11 @@ export class SilenceWatch {
     const doneHour = doneAt === null ? endHour - HISTORY_HOURS : Math.floor(doneAt.getTime() / HOUR_MS);
     const from = Math.max(doneHour, endHour - HISTORY_HOURS);
     if (from >= endHour) return endHour;
-    const to = Math.min(endHour, from + SLICE_HOURS);
+    const to = Math.min(endHour, from + this.sliceHours);
     const seen = await this.deps.ledger.ordersSeen(new Date(from * HOUR_MS), new Date(to * HOUR_MS));
-    for (let hour = from; hour < to; hour++) {
-      const ofHour = seen.filter(({ hourAt }) => hourAt.getTime() === hour * HOUR_MS);
-      if (ofHour.length > 0) await this.seen.storeHour(hour, ofHour);
-    }
+    this.sliceHours = seen.length < SLICE_ROWS_MIN ? this.sliceHours * 2 : SLICE_HOURS;
+    const byHour = Map.groupBy(seen, ({ hourAt }) => hourAt.getTime() / HOUR_MS);
+    for (const [hour, ofHour] of byHour) await this.seen.storeHour(hour, ofHour);
     await this.seen.moveLast(latestOf(seen));
     await this.watermark.move(new Date(to * HOUR_MS));
     if (to < endHour) return null;
@@ -115,7 +116,8 @@ export class SilenceWatch {
   }
 
   private async look(nowMs: number): Promise<void> {
-    const fromMs = (this.lookedAtMs ?? this.learntUntil * HOUR_MS) - OVERLAP_MS;
+    // What is older is in the history.
+    const fromMs = Math.max(this.lookedAtMs, this.learntUntil * HOUR_MS) - OVERLAP_MS;
     // To the end of this instant: the end is exclusive.
     const seen = await this.deps.ledger.ordersSeen(new Date(fromMs), new Date(nowMs + 1));
     await this.seen.moveLast(latestOf(seen));
@@ -145,7 +147,7 @@ export class SilenceWatch {
         ...over.map(({ shopId }): [string, null] => [shopId, null]),
       ]),
     );
-    for (const { shop } of found) this.deps.hints.hint(shop.id, 'store-silent');
+    for (const { shop } of found) await this.deps.hints.hint(shop.id, 'store-silent');
   }
 
   /** Silence holds until an order comes: what is expected may fall again meanwhile, and no signal flaps for that. */
@@ -154,10 +156,7 @@ export class SilenceWatch {
     if (!habit || !history) return null;
     const lastMs = last.lastOrderAt.getTime();
     const judgement = judgeSilence(habit, levelAt(habit, history, lastMs), lastMs, nowMs);
-    const holds =
-      last.silentSince !== null &&
-      last.silentSince > last.lastOrderAt &&
-      habit.ordersPerWeek >= ORDERS_PER_WEEK_MIN;
+    const holds = last.silentSince !== null && habit.ordersPerWeek >= ORDERS_PER_WEEK_MIN;
     return { ...judgement, silent: judgement.silent || holds };
   }
 

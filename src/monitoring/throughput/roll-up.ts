@@ -20,7 +20,7 @@ const DAY_MS = 86_400_000;
 
 /** A transaction of the pipeline that writes down an instant has committed this long after it, or never does. */
 export const OVERLAP_MS = 3 * 60_000;
-/** Facts of at most this long in one pass: what a pass reads stays small after a long absence. */
+/** Facts of so long in one pass, and of more while they touch few hours: a pass stays short after a long absence. */
 const SLICE_MS = 6 * HOUR_MS;
 /** Where a first pass begins: as far back as Shopify lists orders. */
 const HISTORY_MS = 60 * DAY_MS;
@@ -64,6 +64,7 @@ export class ThroughputRollUp {
   private seenProofs = new Map<string, string>();
   private nextAtMs = 0;
   private houseAtMs = 0;
+  private sliceMs = SLICE_MS;
 
   constructor(private readonly deps: RollUpDeps) {
     this.watermark = new Watermark(deps.database, 'throughput');
@@ -87,10 +88,11 @@ export class ThroughputRollUp {
     const nowAt = clock.now();
     await this.keepHouse(nowAt);
     const doneAt = (await this.watermark.read()) ?? new Date(nowAt.getTime() - HISTORY_MS);
-    const untilAt = new Date(Math.min(nowAt.getTime(), doneAt.getTime() + SLICE_MS));
+    const untilAt = new Date(Math.min(nowAt.getTime(), doneAt.getTime() + this.sliceMs));
     // Proofs before what they cover: an hour that counts as proved is then read with everything that proves it.
     const proofs = new Map((await sold.proved()).map((proof) => [proof.shopId, proof]));
     const dirty = await this.dirtyHours(new Date(doneAt.getTime() - OVERLAP_MS), untilAt, nowAt, proofs);
+    this.sliceMs = dirty.length < CHUNK_HOURS ? this.sliceMs * 2 : SLICE_MS;
     for (let start = 0; start < dirty.length; start += CHUNK_HOURS) {
       if (signal.aborted) return false;
       await this.count(dirty.slice(start, start + CHUNK_HOURS), proofs, nowAt);

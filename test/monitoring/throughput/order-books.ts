@@ -144,7 +144,9 @@ function countOf(
   lateAfterMs: number,
 ): HourCount {
   const count = (...states: State[]): number => lines.filter(({ state }) => states.includes(state)).length;
-  const unconfirmed = lines.flatMap(({ state, acceptedAt }) => (state === 'accepted' && acceptedAt ? [acceptedAt] : []));
+  const unconfirmed = lines.flatMap(({ state, acceptedAt }) =>
+    state === 'accepted' && acceptedAt ? [acceptedAt] : [],
+  );
   return {
     shopId: hour.shopId,
     hourAt: hour.hourAt,

@@ -135,7 +135,14 @@ describe('an hour', () => {
     books.find({ ...gap, state: 'recovered', updatedAt: clock.now() });
     clock.advance(MINUTE);
     await catchUp(one);
-    expect(await item('acme-lake')).toMatchObject({ sold: 2, logged: 2, missing: 0, recovered: 1, late: 1, throughput: 1 });
+    expect(await item('acme-lake')).toMatchObject({
+      sold: 2,
+      logged: 2,
+      missing: 0,
+      recovered: 1,
+      late: 1,
+      throughput: 1,
+    });
   });
 
   it('waits for payment where the destination counts paid orders, and not where it counts created ones', async () => {
@@ -358,7 +365,11 @@ describe('the fleet', () => {
         { stage: 'received', orders: 0 },
       ],
     });
-    expect(items[2]).toMatchObject({ kind: 'postgres', settled: { sold: 2, throughput: 0.5 }, unproved: { accepted: 1 } });
+    expect(items[2]).toMatchObject({
+      kind: 'postgres',
+      settled: { sold: 2, throughput: 0.5 },
+      unproved: { accepted: 1 },
+    });
     expect((await query().fleet({ ...filter, world: 'sandbox' }, { limit: 10 })).items).toEqual([]);
   });
 
@@ -392,7 +403,7 @@ describe('pages', () => {
     const whole = await query().items(filter, { limit: 200 });
     expect(whole.items).toHaveLength(granularity === 'hour' ? 20 : 8);
     const paged = [];
-    for (let cursor: string | null = ''; cursor !== null; ) {
+    for (let cursor: string | null = ''; cursor !== null;) {
       const page: Awaited<ReturnType<ThroughputQuery['items']>> = await query().items(filter, {
         limit: 3,
         ...(cursor === '' ? {} : { cursor }),
