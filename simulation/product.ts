@@ -108,6 +108,14 @@ export class Product {
     while (await this.monitoring.settle());
   }
 
+  /** Ends as a killed process does: nobody is answered any more. Its way to the database is the caller's to cut. */
+  die(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+    // What it still holds - timers, pools - is let go; without a database it can change nothing.
+    void this.pipeline.stop().catch(() => undefined);
+  }
+
   async stop(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
