@@ -45,6 +45,7 @@ export class Product {
   static async start(options: ProductOptions, declared: Declared): Promise<Product> {
     const random = new SeededRandom(options.seed);
     const secrets = new SecretBox([]);
+    const meter = new MeterProvider().getMeter('simulation');
     const pipeline = await Pipeline.openIntake({
       databaseUrl: options.databaseUrl,
       dataDir: options.dataDir,
@@ -58,7 +59,7 @@ export class Product {
       ids: random,
       random,
       log: silentLogger,
-      metrics: new PipelineMetrics(new MeterProvider().getMeter('simulation')),
+      metrics: new PipelineMetrics(meter),
       driven: true,
     });
     const server = intakeServerFactory(pipeline.intake)((_req, res) => void res.writeHead(404).end());
@@ -73,7 +74,7 @@ export class Product {
       notices: {
         settings: null,
         secrets: [{ secret: options.secret, world: 'real' }],
-        meter: new MeterProvider().getMeter('simulation'),
+        meter,
         http: { request: () => Promise.reject(new Error('nothing outside is asked')) },
       },
       subscriptions: {
