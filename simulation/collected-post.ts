@@ -17,6 +17,8 @@ interface Letter {
 export class CollectedPost implements Transport {
   /** Closed: nobody outside gets through to intake, whatever the process behind it does. */
   isDoorOpen = true;
+  /** Ids of the webhooks that were answered 2xx: from then on they are Plumbline's to answer for. */
+  readonly stored = new Set<string>();
   private readonly postman = new Postman(64);
   private letters: Letter[] = [];
 
@@ -38,7 +40,12 @@ export class CollectedPost implements Transport {
       const letters = this.letters.splice(0);
       sent += letters.length;
       await Promise.all(
-        letters.map(async ({ uri, headers, body, answer }) => answer(await this.postman.post(uri, headers, body))),
+        letters.map(async ({ uri, headers, body, answer }) => {
+          const said = await this.postman.post(uri, headers, body);
+          const isStored = said.outcome === 'answered' && said.status >= 200 && said.status < 300;
+          if (isStored) this.stored.add(headers['X-Shopify-Webhook-Id'] ?? '');
+          answer(said);
+        }),
       );
       await new Promise<void>((resolve) => setImmediate(resolve));
     }

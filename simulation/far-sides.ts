@@ -72,6 +72,12 @@ export class FarSides {
     );
   }
 
+  /** The version of each row of the warehouse. */
+  async warehouseVersions(): Promise<{ subjectId: string; kind: string; version: string }[]> {
+    if ((await this.warehouseRows()).length === 0) return [];
+    return this.warehouse.rows(`select subject_id as "subjectId", kind, payload->>'version' as version from ${TABLE}`);
+  }
+
   async stop(): Promise<void> {
     await Promise.all([this.ga4.stop(), this.segment.stop(), this.hook.stop(), this.warehouse.end()]);
   }

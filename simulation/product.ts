@@ -45,6 +45,7 @@ export class Product {
   static async start(options: ProductOptions, declared: Declared): Promise<Product> {
     const random = new SeededRandom(options.seed);
     const secrets = new SecretBox([]);
+    const meter = new MeterProvider().getMeter('simulation');
     const pipeline = await Pipeline.openIntake({
       databaseUrl: options.databaseUrl,
       dataDir: options.dataDir,
@@ -58,7 +59,7 @@ export class Product {
       ids: random,
       random,
       log: silentLogger,
-      metrics: new PipelineMetrics(new MeterProvider().getMeter('simulation')),
+      metrics: new PipelineMetrics(meter),
       driven: true,
     });
     const server = intakeServerFactory(pipeline.intake)((_req, res) => void res.writeHead(404).end());
@@ -73,7 +74,7 @@ export class Product {
       notices: {
         settings: null,
         secrets: [{ secret: options.secret, world: 'real' }],
-        meter: new MeterProvider().getMeter('simulation'),
+        meter,
         http: { request: () => Promise.reject(new Error('nothing outside is asked')) },
       },
       subscriptions: {
@@ -106,6 +107,14 @@ export class Product {
   async settle(): Promise<void> {
     do await this.pipeline.settle();
     while (await this.monitoring.settle());
+  }
+
+  /** Ends as a killed process does: nobody is answered any more. Its way to the database is the caller's to cut. */
+  die(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+    // What it still holds - timers, pools - is let go; without a database it can change nothing.
+    void this.pipeline.stop().catch(() => undefined);
   }
 
   async stop(): Promise<void> {

@@ -9,6 +9,7 @@ import { World, type WorldOptions } from '../sandbox/world.js';
 import { CollectedPost } from './collected-post.js';
 import type { Databases } from './databases.js';
 import { FarSides, type FarSideName } from './far-sides.js';
+import { PgProxy } from './pg-proxy.js';
 import { API_VERSION, Product, freePort, type Declared, type ProductOptions } from './product.js';
 import { Timeline } from './timeline.js';
 
@@ -26,12 +27,18 @@ export interface StageOptions {
   alsoTell?: WorldOptions['alsoTell'];
   onAttempt?: WorldOptions['onAttempt'];
   onMail?: WorldOptions['onMail'];
+  /** The product can be killed. Costs a detour on its way to the database. */
+  mortal?: boolean;
 }
 
 /** The pretended world and the real product on one timeline. */
 export class Stage {
   readonly world: World;
+  /** How often the product was killed. */
+  kills = 0;
   private taken: Product | null = null;
+  private proxy: PgProxy | null = null;
+  private killed: (() => void) | null = null;
 
   private constructor(
     readonly timeline: Timeline,
@@ -91,7 +98,7 @@ export class Stage {
     };
     const stage = new Stage(timeline, new CollectedPost(), farSides, admin, { options, product, drop });
     try {
-      stage.taken = await Product.start(product, stage.declared());
+      await stage.boot();
     } catch (error) {
       await stage.stop();
       throw error;
@@ -113,19 +120,60 @@ export class Stage {
     this.world.start(this.product.keys());
   }
 
-  /** Lives to an instant; then Plumbline does all that is due by then. */
-  async live(untilMs: number): Promise<void> {
+  /**
+   * Lives to an instant; then Plumbline does all that is due by then.
+   *
+   * @param killAfter kill the product in the middle of it, when it has sent so many pieces to its database
+   */
+  async live(untilMs: number, killAfter: number | null = null): Promise<void> {
     await this.timeline.live(untilMs);
+    if (killAfter !== null) await this.untilKilled(killAfter);
+    await this.work();
+  }
+
+  private async work(): Promise<void> {
     do {
       await this.post.flush();
       await this.product.settle();
     } while (this.post.waiting > 0);
   }
 
+  /** Works until it is killed, or is done first; then another process takes its place. */
+  private async untilKilled(pieces: number): Promise<void> {
+    const { proxy, product } = this;
+    if (proxy === null) throw new Error('this product was not made to be killed');
+    const killed = new Promise<void>((resolve) => {
+      this.killed = resolve;
+    });
+    const kill = (): void => {
+      proxy.refuse();
+      product.die();
+      this.killed?.();
+    };
+    proxy.arm(pieces, kill);
+    // A killed process's work never ends well, and nobody waits for it.
+    await Promise.race([this.work().then(kill, () => undefined), killed]);
+    await killed;
+    this.kills++;
+    this.taken = null;
+    await this.boot();
+  }
+
+  private async boot(): Promise<void> {
+    const { options, product } = this.given;
+    if (options.mortal === true) {
+      await this.proxy?.close();
+      this.proxy = await PgProxy.to(product.databaseUrl);
+    }
+    const databaseUrl = this.proxy?.url ?? product.databaseUrl;
+    this.taken = await Product.start({ ...product, databaseUrl }, this.declared());
+  }
+
   async stop(): Promise<void> {
     this.world.stop();
     this.post.close();
     await this.taken?.stop();
+    await this.proxy?.close();
     this.admin.closeAllConnections();
     await new Promise((resolve) => this.admin.close(resolve));
     await this.farSides.stop();

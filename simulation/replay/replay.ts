@@ -43,6 +43,8 @@ export interface ReplayResult {
   diary: readonly { atMs: number; text: string }[];
   pings: { asked: number; answered: number };
   settled: Settled;
+  /** What Plumbline promised and did not keep; empty = all kept. */
+  broken: string[];
 }
 
 export interface ReplayOptions {
@@ -140,20 +142,38 @@ export async function replay({ databases, seed, story, say }: ReplayOptions): Pr
       };
     });
     const minutes = (story.days * DAY_MS) / MINUTE_MS;
+    const plumbline = judge(orders, evidence, story);
     return {
       seed,
       story,
       realSeconds: (performance.now() - startedMs) / 1000,
       hours,
       plain: judge(orders, plainEvidence, story),
-      plumbline: judge(orders, evidence, story),
+      plumbline,
       diary: app.diary,
       pings: { asked: minutes, answered: app.pool.isPingAnswered ? minutes : 0 },
       settled,
+      broken: broken(plumbline, settled),
     };
   } finally {
     await stage.stop();
   }
+}
+
+const NOTICED_WITHIN_MS = 90_000;
+
+function broken({ total, evidence }: System, settled: Settled): string[] {
+  const slow = evidence.removals.filter(
+    ({ atMs, noticedAtMs }) => noticedAtMs === null || noticedAtMs - atMs > NOTICED_WITHIN_MS,
+  );
+  return [
+    ...(total.lost > 0 ? [`${total.lost} orders did not arrive`] : []),
+    ...(slow.length > 0 ? [`${slow.length} removals were not noticed within 90 seconds`] : []),
+    ...(settled.waiting > 0 ? [`${settled.waiting} deliveries wait`] : []),
+    ...(settled.deadLetters > 0 ? [`${settled.deadLetters} dead letters`] : []),
+    ...(settled.openSignals > 0 ? [`${settled.openSignals} signals are open`] : []),
+    ...(settled.disagreeing > 0 ? [`books and far sides disagree about ${settled.disagreeing} orders`] : []),
+  ];
 }
 
 function judge(orders: readonly DueOrder[], evidence: Evidence, story: Story): System {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { stopwatch } from '../../src/kernel/clock.js';
 import { nextId, orderBody } from '../support/orders.js';
-import { PgProxy } from '../support/pg-proxy.js';
+import { PgProxy } from '../../simulation/pg-proxy.js';
 import { testDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';
 import { WholeLine } from '../support/whole-line.js';

@@ -7,7 +7,7 @@ import { PlumblineError } from '../../src/kernel/errors.js';
 import { silentLogger } from '../../src/kernel/log.js';
 import { FILE_SECTIONS } from '../../src/config-sections.js';
 import { freePort } from '../support/built-service.js';
-import { PgProxy } from '../support/pg-proxy.js';
+import { PgProxy } from '../../simulation/pg-proxy.js';
 import { testDatabase } from '../support/test-database.js';
 
 it('ends, saying why, when a database that was away at the start turns out to be unfit', async () => {

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { WebhookReceiver } from '../../sandbox/receivers/webhook.js';
 import { BuiltService } from '../support/built-service.js';
 import { nextId, orderBody } from '../support/orders.js';
-import { PgProxy } from '../support/pg-proxy.js';
+import { PgProxy } from '../../simulation/pg-proxy.js';
 import { post, signedWebhook } from '../support/shopify-webhook.js';
 import { emptyDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';

@@ -12,7 +12,7 @@ import { JournalDrain } from '../../../src/pipeline/inbox/journal-drain.js';
 import { Journal } from '../../../src/pipeline/inbox/journal.js';
 import { InboxStream } from '../../../src/pipeline/inbox/stream.js';
 import { pipelinePartitions } from '../../../src/pipeline/partitions.js';
-import { PgProxy } from '../../support/pg-proxy.js';
+import { PgProxy } from '../../../simulation/pg-proxy.js';
 import { testDatabase, type TestDatabase } from '../../support/test-database.js';
 import { until } from '../../support/until.js';
 import { entryOf } from './entries.js';

@@ -10,7 +10,7 @@ import { InboxReader } from '../../../src/pipeline/inbox/inbox-reader.js';
 import { InboxWriter } from '../../../src/pipeline/inbox/inbox-writer.js';
 import { Journal } from '../../../src/pipeline/inbox/journal.js';
 import { pipelinePartitions } from '../../../src/pipeline/partitions.js';
-import { PgProxy } from '../../support/pg-proxy.js';
+import { PgProxy } from '../../../simulation/pg-proxy.js';
 import { testDatabase, type TestDatabase } from '../../support/test-database.js';
 import { send, serveIntake, type IntakeServer } from './intake-server.js';
 

@@ -2,10 +2,11 @@ import { createServer, connect, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
 
-/** A way to PostgreSQL that can be cut, hung and closed, for tests of a database in trouble. */
+/** A way to PostgreSQL that can be cut, hung and closed: a database in trouble, or a process that is no more. */
 export class PgProxy {
   private readonly pairs = new Set<{ near: Socket; far: Socket }>();
   private mode: 'pass' | 'hang' | 'refuse' = 'pass';
+  private armed: { left: number; fire: () => void } | null = null;
 
   private constructor(
     private readonly server: Server,
@@ -33,6 +34,11 @@ export class PgProxy {
       near.resume();
       far.resume();
     }
+  }
+
+  /** Calls `fire` in place of passing on what is sent to the database, when so many pieces of it have passed. */
+  arm(pieces: number, fire: () => void): void {
+    this.armed = { left: pieces, fire };
   }
 
   /** Connections stay, but nothing passes in either direction. */
@@ -76,7 +82,13 @@ export class PgProxy {
     }
     const pair = { near, far };
     this.pairs.add(pair);
-    near.on('data', (bytes) => far.write(bytes));
+    near.on('data', (bytes) => {
+      if (this.armed !== null && this.armed.left-- <= 0) {
+        const { fire } = this.armed;
+        this.armed = null;
+        fire();
+      } else far.write(bytes);
+    });
     far.on('data', (bytes) => near.write(bytes));
     for (const socket of [near, far]) {
       socket.on('error', () => undefined);
