@@ -14,9 +14,13 @@ import type {
   RegistryReader,
   Requeue,
   ShopifyAdmin,
+  ShopifyFiles,
 } from '../pipeline/contract.js';
 import type { Duty } from './duty.js';
 import { Notices, type NoticeOptions } from './notices/notices.js';
+import { BulkListing } from './reconciliation/bulk-listing.js';
+import { ChosenListing } from './reconciliation/choose-listing.js';
+import { ListedCounts } from './reconciliation/listed-counts.js';
 import { PageListing } from './reconciliation/page-listing.js';
 import { Reconciliation } from './reconciliation/reconciliation.js';
 import { LineWatch } from './line-watch/line-watch.js';
@@ -28,7 +32,6 @@ import type { SubscriptionSettings } from './subscriptions/wanted.js';
 import { SilenceQuery } from './silence/silence-query.js';
 import { SilenceWatch } from './silence/silence-watch.js';
 import { ThroughputRollUp } from './throughput/roll-up.js';
-import { NOTHING_LISTED, type SoldCounts } from './throughput/sold-counts.js';
 import { ThroughputQuery } from './throughput/throughput-query.js';
 
 const SUBSCRIPTION_AUDIT = 'subscription-audit';
@@ -42,6 +45,7 @@ export interface PipelinePorts {
   requeue: Requeue;
   readBack: ReadBack;
   admin: ShopifyAdmin;
+  files: ShopifyFiles;
   tallies: IntakeTallies;
   /** The kinds of event a destination takes. */
   takes: (destination: Destination) => ReadonlySet<Kind>;
@@ -59,8 +63,6 @@ export interface MonitoringOptions {
   pipeline: PipelinePorts;
   notices: NoticeOptions;
   subscriptions: SubscriptionSettings;
-  /** What reconciliation knows to be sold; without it nothing is known to be. */
-  sold?: SoldCounts;
 }
 
 /**
@@ -77,6 +79,7 @@ export class Monitoring {
   private readonly rollUp: ThroughputRollUp;
   private readonly silenceWatch: SilenceWatch;
   private readonly lineWatch: LineWatch;
+  private readonly bulkListing: BulkListing;
   private readonly leader: Leader;
   private readonly loops: Loop[];
   private readonly work: readonly Duty[];
@@ -85,6 +88,8 @@ export class Monitoring {
 
   constructor(private readonly options: MonitoringOptions) {
     const { clock, log, database, pipeline } = options;
+    const { admin, files } = pipeline;
+    this.bulkListing = new BulkListing({ admin, files, clock });
     this.signals = new SignalBook({ database, clock, log, names: pipeline.registry });
     this.reconciliation = new Reconciliation({
       database,
@@ -92,7 +97,7 @@ export class Monitoring {
       log,
       signals: this.signals,
       ...pipeline,
-      listing: new PageListing(pipeline.admin),
+      listing: new ChosenListing({ admin, clock, pages: new PageListing(admin), bulk: this.bulkListing }),
     });
     this.notices = new Notices({
       options: options.notices,
@@ -104,8 +109,7 @@ export class Monitoring {
       log,
     });
     const gaps: GapProof = {
-      requestReconciliation: (shopId, fromAt, toAt, why) =>
-        this.reconciliation.requestFor(shopId, fromAt, toAt, why),
+      requestReconciliation: (shopId, fromAt, toAt, why) => this.reconciliation.requestFor(shopId, fromAt, toAt, why),
       isProved: (id) => this.reconciliation.isProved(id),
     };
     this.subscriptions = new SubscriptionWatch(
@@ -122,7 +126,7 @@ export class Monitoring {
       },
       () => this.loops.find(({ name }) => name === SUBSCRIPTION_AUDIT)?.wake(),
     );
-    const sold = options.sold ?? NOTHING_LISTED;
+    const sold = new ListedCounts(database);
     const shared = { database, clock, log, signals: this.signals, ...pipeline, sold };
     this.throughput = new ThroughputQuery(shared);
     this.rollUp = new ThroughputRollUp(shared);
@@ -181,6 +185,7 @@ export class Monitoring {
     await Promise.all(this.loops.map((loop) => loop.stop()));
     await this.notices.close();
     await this.leader.stop();
+    this.bulkListing.close();
   }
 
   private duties(): Duty[] {

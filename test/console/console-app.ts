@@ -20,10 +20,11 @@ import { Notices, type NoticeOptions } from '../../src/monitoring/notices/notice
 import { SignalBook } from '../../src/monitoring/signals/signal-book.js';
 import { SubscriptionWatch } from '../../src/monitoring/subscriptions/subscription-watch.js';
 import { SilenceQuery } from '../../src/monitoring/silence/silence-query.js';
-import { NOTHING_LISTED, type SoldCounts } from '../../src/monitoring/throughput/sold-counts.js';
+import { type SoldCounts } from '../../src/monitoring/throughput/sold-counts.js';
 import { ThroughputQuery } from '../../src/monitoring/throughput/throughput-query.js';
 import { PipelineQueries } from '../../src/pipeline/queries.js';
 import { Registry, REGISTRY_ENTITIES } from '../../src/pipeline/registry/registry.js';
+import { NOTHING_LISTED } from '../support/nothing-listed.js';
 import { testDatabase, type TestDatabase } from '../support/test-database.js';
 
 const SECRET_KEYS: [DestinationKind, string[]][] = [

@@ -7,10 +7,10 @@ import { runCli } from '../../src/console/cli/program.js';
 import { listOf } from '../../src/console/shapes.js';
 import { silenceShape } from '../../src/console/silence.http.js';
 import { fleetShape, throughputShape } from '../../src/console/throughput.http.js';
-import { NOTHING_LISTED } from '../../src/monitoring/throughput/sold-counts.js';
 import { SeenOrders } from '../../src/monitoring/silence/seen-orders.js';
 import { Watermark } from '../../src/monitoring/watermark.js';
 import { ConsoleApp, NOON_MS } from './console-app.js';
+import { NOTHING_LISTED } from '../support/nothing-listed.js';
 
 const ACME = 'acme.myshopify.com';
 const HOUR_MS = 3_600_000;

@@ -90,9 +90,9 @@ known as (
 added as (
   insert into monitoring.gap
     (shop_id, subject_id, kind, destination_id, order_id, ledger_day, sold_at, stage, cause, state, reason, found_at,
-     next_look_at, closed_at)
+     next_look_at, closed_at, changed_at)
   select $1, subject_id, kind, destination_id, order_id, ledger_day, sold_at, stage, cause,
-         case when dead then 'dead' else 'open' end, case when dead then cause end, $11, $11, case when dead then $11 end
+         case when dead then 'dead' else 'open' end, case when dead then cause end, $11, $11, case when dead then $11 end, $11
     from input i
    where not exists (select from known k where k.subject_id = i.subject_id and k.kind = i.kind
                         and k.destination_id = i.destination_id)
@@ -121,7 +121,7 @@ select shop_id::text as "shopId", count(*)::integer as count from monitoring.gap
  where closed_at is null and state = 'requeued' group by shop_id`;
 
 const REQUEUED = `
-update monitoring.gap set state = 'requeued', requeues = requeues + 1, requeued_at = $3, next_look_at = $4
+update monitoring.gap set state = 'requeued', requeues = requeues + 1, requeued_at = $3, next_look_at = $4, changed_at = $3
  where shop_id = $1 and id = any ($2) and closed_at is null`;
 
 const LOOK_AGAIN = `
@@ -129,7 +129,7 @@ update monitoring.gap set next_look_at = $3, reason = coalesce($4, reason)
  where shop_id = $1 and id = any ($2) and closed_at is null`;
 
 const CLOSE = `
-update monitoring.gap set state = $3, reason = $4, closed_at = $5
+update monitoring.gap set state = $3, reason = $4, closed_at = $5, changed_at = $5
  where shop_id = $1 and id = any ($2) and (closed_at is null or state = 'dead')`;
 
 /** Index: reconciliation_gap's key. */

@@ -16,7 +16,7 @@ import { isOwed, judge } from './compare.js';
 import type { FoundGap, GapStore } from './gap-store.js';
 import { factsOf, type ListedOrder } from './listed-order.js';
 import type { Listing, ListingStep, ListingWindow } from './listing.js';
-import type { Run, RunStore, StageCount } from './run-store.js';
+import { isScheduled, type Run, type RunStore, type StageCount } from './run-store.js';
 import type { SoldStore } from './sold-store.js';
 import { LAG_MS, nextTurnMs, nextWindow } from './window.js';
 
@@ -24,6 +24,7 @@ const RUNS_AT_ONCE = 4; // different shops have different buckets at Shopify
 const TURNS_AT_ONCE = 50;
 /** A run gives its place to others after this, and goes on at its next turn: one huge shop holds up nobody. */
 const SLICE_MS = 15_000;
+const OPEN_END_MS = 86_400_000;
 const BLIND_PAUSE_MS = 5 * 60_000;
 const LISTED_KINDS: readonly ListedKind[] = ['purchase', 'order-cancelled', 'refund'];
 
@@ -102,7 +103,7 @@ export class Reconciler {
     let current = run;
     try {
       for (;;) {
-        const step = await this.deps.listing.step(shop, current.window, current.position, signal);
+        const step = await this.deps.listing.step(shop, listingWindow(current), current.position, signal);
         const next = await this.take(shop, current, step);
         if (next === null || signal.aborted) return;
         current = next;
@@ -119,6 +120,10 @@ export class Reconciler {
   /** @returns the run as it goes on; `null` when it does not, for now or for good */
   private async take(shop: Shop, run: Run, step: ListingStep): Promise<Run | null> {
     const { clock, runs, log } = this.deps;
+    if (step.outcome === 'later' && step.underWay) {
+      await runs.underWay(run, step.detail, step.position, new Date(clock.nowMs() + step.retryAfterMs));
+      return null;
+    }
     if (step.outcome !== 'orders') {
       const retryAfterMs = step.outcome === 'later' ? step.retryAfterMs : BLIND_PAUSE_MS;
       const position = step.outcome === 'later' ? step.position : run.position;
@@ -130,7 +135,8 @@ export class Reconciler {
       return null;
     }
     const fresh = await this.deps.sold.fresh(shop.id, run.id, step.orders);
-    const { counts, gaps } = await this.compare(shop, fresh);
+    const inWindow = fresh.filter(({ updatedAt }) => updatedAt < run.window.toAt);
+    const { counts, gaps } = await this.compare(shop, inWindow);
     const summed = addCounts(run.counts, counts);
     await this.deps.database.transaction(async (client) => {
       // Invariant: the position moves with what was written. With one and not the other, a page would be lost, or an
@@ -139,7 +145,7 @@ export class Reconciler {
       const found = await this.deps.gaps.find(client, shop.id, run.id, gaps);
       await runs.stepped(client, run, {
         position: step.position,
-        ordersNew: fresh.length,
+        ordersNew: inWindow.length,
         counts: summed,
         notCovered: step.notCovered,
       });
@@ -147,7 +153,13 @@ export class Reconciler {
       if (found > 0) log.warn({ shop: shop.domain, reconciliation: run.id, gaps: found }, 'gaps found');
     });
     if (step.complete) return null;
-    return { ...run, position: step.position, counts: summed, ordersListed: run.ordersListed + fresh.length, tries: 0 };
+    return {
+      ...run,
+      position: step.position,
+      counts: summed,
+      ordersListed: run.ordersListed + inWindow.length,
+      tries: 0,
+    };
   }
 
   private async compare(
@@ -191,6 +203,14 @@ export class Reconciler {
     }));
     return { counts, gaps };
   }
+}
+
+/**
+ * A turn lists up to this moment although it judges only what is older: an order that was sold within the window and has
+ * just changed would otherwise be in nobody's list, and the hour it was sold in be called known without it.
+ */
+function listingWindow(run: Run): ListingWindow {
+  return isScheduled(run) ? { ...run.window, toAt: new Date(run.window.toAt.getTime() + OPEN_END_MS) } : run.window;
 }
 
 /** A failure that stays is looked at less and less often, up to five minutes. */

@@ -66,7 +66,7 @@ export class Reconciliation implements ReconciliationDesk {
     this.runs = new RunStore(database, clock);
     this.gapStore = new GapStore(database, clock);
     const shared = { ...deps, gaps: this.gapStore };
-    this.reconciler = new Reconciler({ ...shared, runs: this.runs, sold: new SoldStore(database) });
+    this.reconciler = new Reconciler({ ...shared, runs: this.runs, sold: new SoldStore(database, clock) });
     this.recovery = new Recovery(shared);
     this.readBackCheck = new ReadBackCheck({ ...shared, store: new ReadBackStore(database, clock) });
   }

@@ -90,19 +90,29 @@ const LISTED = `
 update monitoring.reconciliation set state = 'settling', listed_at = $3, position = null, detail = null
  where shop_id = $1 and id = $2 and finished_at is null`;
 
-/** Joined to what was compared before where the two meet; a hole between them must not be papered over. */
+/**
+ * Joined to what was compared before where the two meet. After a hole a scheduled run begins anew: what lies before the
+ * hole is no proof of what lies in it. A run of another window never moves the turn over a hole.
+ */
 const TURN_COMPARED = `
 update monitoring.shop_turn
-   set compared_from_at = case when compared_until_at is null then $2
-                               when $2 <= compared_until_at then least(compared_from_at, $2) else compared_from_at end,
-       compared_until_at = case when compared_until_at is null or $2 <= compared_until_at
-                                then greatest(compared_until_at, $3) else compared_until_at end,
+   set compared_from_at = case when compared_until_at is null or ($4 and $2 > compared_until_at) then $2
+                               when $2 <= compared_until_at and $3 >= compared_from_at
+                                then least(compared_from_at, $2) else compared_from_at end,
+       compared_until_at = case when compared_until_at is null or ($4 and $2 > compared_until_at) then $3
+                                when $2 <= compared_until_at and $3 >= compared_from_at
+                                 then greatest(compared_until_at, $3) else compared_until_at end,
        failures = 0, last_error = null
- where shop_id = $1`;
+ where shop_id = $1 and ($4 or compared_until_at is not null)`;
 
 const HINDERED = `
 update monitoring.reconciliation
    set state = $3, detail = $4, position = $5, next_try_at = $6, tries = tries + 1
+ where shop_id = $1 and id = $2 and finished_at is null`;
+
+const UNDER_WAY = `
+update monitoring.reconciliation
+   set state = 'running', detail = $3, position = $4, next_try_at = $5, tries = 0
  where shop_id = $1 and id = $2 and finished_at is null`;
 
 const TURN_HINDERED = `
@@ -119,6 +129,11 @@ update monitoring.reconciliation r set state = 'complete', finished_at = $1
    select from monitoring.reconciliation_gap link join monitoring.gap g on g.shop_id = link.shop_id and g.id = link.gap_id
     where link.shop_id = r.shop_id and link.reconciliation_id = r.id and g.closed_at is null)
 returning r.id::text as id`;
+
+/** Whether a run is a shop's turn, or somebody asked for a window of their own. */
+export function isScheduled({ why }: Run): boolean {
+  return why === 'hourly' || why === 'first';
+}
 
 /** Runs and turns as they are stored. */
 export class RunStore {
@@ -219,7 +234,7 @@ export class RunStore {
 
   async listed(client: Queryable, run: Run): Promise<void> {
     await client.query(LISTED, [run.shopId, run.id, this.clock.now()]);
-    await client.query(TURN_COMPARED, [run.shopId, run.window.fromAt, run.window.toAt]);
+    await client.query(TURN_COMPARED, [run.shopId, run.window.fromAt, run.window.toAt, isScheduled(run)]);
   }
 
   /** It could not look now. Nothing is concluded; the next try goes on from the position. */
@@ -227,6 +242,12 @@ export class RunStore {
     const at = position === null ? null : JSON.stringify(position);
     await this.database.query(HINDERED, [run.shopId, run.id, state, detail, at, nextTryAt]);
     await this.database.query(TURN_HINDERED, [run.shopId, detail]);
+  }
+
+  /** Shopify works at it; looked at again at `nextTryAt`. */
+  async underWay(run: Run, detail: string, position: ListingPosition, nextTryAt: Date): Promise<void> {
+    const at = position === null ? null : JSON.stringify(position);
+    await this.database.query(UNDER_WAY, [run.shopId, run.id, detail, at, nextTryAt]);
   }
 
   async failed(run: Run, detail: string): Promise<void> {

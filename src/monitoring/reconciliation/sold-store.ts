@@ -1,3 +1,4 @@
+import type { Clock } from '../../kernel/clock.js';
 import type { Database, Queryable } from '../../kernel/database.js';
 import type { ListedOrder } from './listed-order.js';
 
@@ -10,19 +11,25 @@ select s.order_id from unnest($2::text[], $3::date[]) as i (order_id, day)
 /** Newer truth only: a listing that was cut off and goes on later may be behind another. */
 const PUT = `
 insert into monitoring.sold as s
-  (shop_id, order_id, day, sold_at, updated_at, payment, cancelled, test, reconciliation_id)
-select $1, order_id, (sold_at at time zone 'UTC')::date, sold_at, updated_at, payment, cancelled, test, $8
+  (shop_id, order_id, day, sold_at, updated_at, payment, cancelled, test, reconciliation_id, changed_at)
+select $1, order_id, (sold_at at time zone 'UTC')::date, sold_at, updated_at, payment, cancelled, test, $8, $9
   from unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::boolean[], $7::boolean[])
     as i (order_id, sold_at, updated_at, payment, cancelled, test)
 on conflict (shop_id, order_id, day) do update set
   updated_at = greatest(s.updated_at, excluded.updated_at),
   payment = case when excluded.updated_at >= s.updated_at then excluded.payment else s.payment end,
   cancelled = case when excluded.updated_at >= s.updated_at then excluded.cancelled else s.cancelled end,
+  changed_at = case when excluded.updated_at >= s.updated_at
+                     and (excluded.payment, excluded.cancelled) is distinct from (s.payment, s.cancelled)
+                    then excluded.changed_at else s.changed_at end,
   reconciliation_id = excluded.reconciliation_id`;
 
 /** What Shopify has listed, each order once. */
 export class SoldStore {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+  ) {}
 
   /** @returns those of the orders that this run has not listed before; each once */
   async fresh(shopId: string, runId: string, orders: readonly ListedOrder[]): Promise<ListedOrder[]> {
@@ -49,6 +56,7 @@ export class SoldStore {
       orders.map(({ cancelledAt }) => cancelledAt !== null),
       orders.map(({ test }) => test),
       runId,
+      this.clock.now(),
     ]);
   }
 }

@@ -49,11 +49,3 @@ export interface SoldCounts {
    */
   touchedHours(sinceAt: Date, untilAt: Date): Promise<ShopHour[]>;
 }
-
-/** Where nobody reconciles: nothing is listed, so nothing is known to be sold, and nothing is proved. */
-export const NOTHING_LISTED: SoldCounts = {
-  hours: () => Promise.resolve([]),
-  gaps: () => Promise.resolve([]),
-  proved: () => Promise.resolve([]),
-  touchedHours: () => Promise.resolve([]),
-};

@@ -77,7 +77,10 @@ beforeEach(async () => {
   app.clock.set(NOON_MS);
 });
 
-async function post({ provider, contentType, body, end = '' }: Posted, secret = MAIL_SECRET): Promise<request.Response> {
+async function post(
+  { provider, contentType, body, end = '' }: Posted,
+  secret = MAIL_SECRET,
+): Promise<request.Response> {
   return request(app.url)
     .post(`/inbound/email/${provider}/${secret}${end}`)
     .set('content-type', contentType)
