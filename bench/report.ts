@@ -20,7 +20,6 @@ export interface Setting {
 
 /** What is aimed at (docs/performance.md) and not measured by this command. */
 const ELSEWHERE: readonly (readonly [string, string])[] = [
-  ['hourly comparison of 417 k listed orders', 'comes with reconciliation'],
   ['set-up on a fresh machine', 'measured by hand: `time npm start` on a clean clone, less the download'],
   ['nothing lost through kill -9 (T16)', '`npm run crash`'],
 ];

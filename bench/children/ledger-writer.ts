@@ -25,7 +25,7 @@ export type LedgerWriterApi = {
 const BATCH = 500;
 const DAYS = 30;
 const DAY_MS = 86_400_000;
-const GROW_AT_ONCE = 100_000;
+const GROW_AT_ONCE = 50_000;
 const DESTINATION_ID = 1;
 
 const GROW = `
@@ -37,7 +37,7 @@ select 1 + n % $3::integer, ($4::bigint + n * 7)::text, 1, ${DESTINATION_ID}, $2
   from generate_series(0, $1::integer - 1) as n`;
 const GROW_FACTS = `
 insert into pipeline.ledger_fact (shop_id, subject_id, kind, destination_id, day, at, version, state)
-select shop_id, subject_id, kind, destination_id, day, updated_at, version, state from pipeline.ledger where day = $1::date`;
+select shop_id, subject_id, kind, destination_id, day, updated_at, version, state from pipeline.ledger where day = $1::date and subject_id between $2 and $3`;
 
 const clock = new SystemClock();
 let database: Database | null = null;
@@ -124,12 +124,16 @@ answer<LedgerWriterApi>({
       for (; left > 0; left -= GROW_AT_ONCE) {
         const count = Math.min(left, GROW_AT_ONCE);
         await database.query(GROW, [count, day, shops, firstId]);
+        const lastId = firstId + (count - 1) * 7;
+        if (ago === 0) await database.query(GROW_FACTS, [day, String(firstId), String(lastId)]);
         firstId += count * 7;
       }
-      if (ago === 0) await database.query(GROW_FACTS, [day]);
+      // Or autovacuum would do it in the middle of the first measurement. A day at a time keeps within the deadline.
+      const partition = day.replaceAll('-', '');
+      await database.query(`vacuum analyze pipeline.ledger_${partition}`);
+      if (ago === 0) await database.query(`vacuum analyze pipeline.ledger_fact_${partition}`);
     }
-    // Or autovacuum would do it in the middle of the first measurement.
-    for (const table of ['pipeline.ledger', 'pipeline.ledger_fact']) await database.query(`vacuum analyze ${table}`);
+    await database.query('analyze pipeline.ledger');
     await database.query('checkpoint');
   },
   async empty() {

@@ -1,6 +1,7 @@
 import type { Scenario } from '../scenario.js';
 import { backlog } from './backlog.js';
 import { bulkListing } from './bulk-listing.js';
+import { comparison } from './comparison.js';
 import { drain } from './drain.js';
 import { endToEnd, neighbours } from './end-to-end.js';
 import { intake, intakeLatency, journal, twoProcesses } from './intake.js';
@@ -19,6 +20,7 @@ export const SCENARIOS: readonly Scenario[] = [
   neighbours,
   ledger,
   bulkListing,
+  comparison,
   twoProcesses,
   start,
   journal,

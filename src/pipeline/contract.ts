@@ -800,12 +800,18 @@ export interface LedgerReader {
   lastWebhookAt(shopId: string, topic: string): Promise<Date | null>;
 }
 
-/** What monitoring's judgement changes in the ledger. Each is one statement with its facts (invariants 4 and 11). */
+/**
+ * What monitoring's judgement changes in the ledger. Each is one statement with its facts (invariants 4 and 11).
+ * `updatedAt` is the standing's that was judged: where the row has changed since, nothing happens. Without it the row is
+ * taken as it stands.
+ */
 export interface LedgerVerdicts {
   /** Read back at the destination: `accepted` or `missing` → `confirmed`. @returns how many changed */
-  confirm(items: readonly (ObligationKey & { detail: string })[]): Promise<number>;
+  confirm(items: readonly (ObligationKey & { detail: string; updatedAt?: Date })[]): Promise<number>;
   /** Did not arrive: `accepted`, `confirmed`, or `queued` without a delivery → `missing`. @returns how many changed */
-  markMissing(items: readonly (ObligationKey & { reason: string; detail: string | null })[]): Promise<number>;
+  markMissing(
+    items: readonly (ObligationKey & { reason: string; detail: string | null; updatedAt?: Date })[],
+  ): Promise<number>;
 }
 
 /** What Shopify has of an order now, in the shape of webhooks. */

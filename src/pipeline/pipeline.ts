@@ -44,6 +44,7 @@ import { Intake } from './intake/intake.js';
 import { SignatureCheck, type SigningSecret } from './intake/signature.js';
 import { compareWithLedger } from './ledger/comparison.js';
 import { readAcceptedBetween, readStandings } from './ledger/standings.js';
+import { Verdicts } from './ledger/verdicts.js';
 import type { PipelineMetrics } from './metrics.js';
 import { pipelinePartitions } from './partitions.js';
 import { REGISTRY_ENTITIES, Registry } from './registry/registry.js';
@@ -339,7 +340,7 @@ export class Pipeline {
         ordersSeen: later,
         lastWebhookAt: (shopId, topic) => readLastWebhookAt(this.database, shopId, topic),
       },
-      verdicts: { confirm: later, markMissing: later },
+      verdicts: new Verdicts(this.keyed, this.options.clock),
       requeue: { fetchOrders: later, requeue: later },
       readBack: this.readBack,
       tallies: { failing: later },

@@ -1,4 +1,4 @@
-import type { Destination, Kind, PipelineEvent, State } from '../contract.js';
+import { KIND_CODES, type Destination, type Kind, type PipelineEvent, type State } from '../contract.js';
 
 /** What one event means for one destination. */
 export interface Plan {
@@ -97,8 +97,15 @@ export function foldObligations(obligations: readonly Obligation[]): Obligation[
     const known = byKey.get(key);
     if (!known || supersedes(obligation, known)) byKey.set(key, obligation);
   }
-  // Sorted, so that two routers that meet the same rows lock them in the same order and never deadlock.
-  return [...byKey.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, obligation]) => obligation);
+  // Sorted, so that whoever meets the same rows - routers, settlements, verdicts - locks them in one order.
+  return [...byKey.values()].sort(byLedgerKey);
+}
+
+/** The ledger's key as the database orders it: numbers as numbers, kinds by their code. */
+function byLedgerKey(a: Obligation, b: Obligation): number {
+  if (a.shopId !== b.shopId) return a.shopId.length - b.shopId.length || (a.shopId < b.shopId ? -1 : 1);
+  if (a.event.subjectId !== b.event.subjectId) return a.event.subjectId < b.event.subjectId ? -1 : 1;
+  return KIND_CODES[a.event.kind] - KIND_CODES[b.event.kind] || a.destinationId - b.destinationId;
 }
 
 function supersedes(candidate: Obligation, known: Obligation): boolean {

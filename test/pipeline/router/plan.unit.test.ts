@@ -147,6 +147,20 @@ describe('what one event means for one destination', () => {
 });
 
 describe('folding a batch', () => {
+  it('orders rows as the database does, so that all who lock them do so in one order', () => {
+    const one = (shopId: string, subjectId: string, kind: Kind, destinationId: number) =>
+      obligation({ shopId, destinationId, event: purchaseEvent({ subjectId, kind }) });
+    const ordered = [
+      one('9', '71', 'purchase', 2),
+      one('9', '71', 'purchase', 10),
+      one('9', '71', 'order-updated', 1),
+      one('9', '71', 'order-cancelled', 1),
+      one('9', '8', 'purchase', 1),
+      one('10', '1', 'purchase', 1),
+    ];
+    expect(foldObligations([...ordered].reverse())).toEqual(ordered);
+  });
+
   it('keeps the newest version of one obligation, compared as numbers beyond 2^53', () => {
     const versions = ['9007199254740993', '9007199254740992', '99'];
     const folded = foldObligations(

@@ -1,0 +1,121 @@
+import type { Clock } from '../../kernel/clock.js';
+import { storableText, type Database, type Statement } from '../../kernel/database.js';
+import { KIND_CODES, STATE_CODES, type LedgerVerdicts, type ObligationKey } from '../contract.js';
+
+const { queued, accepted, confirmed, missing } = STATE_CODES;
+
+const KEY = 'shop_id, subject_id, kind, destination_id, day';
+
+/**
+ * Changes what stands in the ledger, with the fact of it, in one statement (invariants 4 and 11).
+ *
+ * Invariant: a verdict is about the row that was judged. A row that another transaction has changed since this
+ * statement began, or since the judgement that came with it, is left alone: a delivery that has just been accepted must
+ * not become missing because an older one was.
+ *
+ * Locks: ledger rows in key order, as router and settlement lock them; no delivery rows. Index: the primary key.
+ */
+function verdictStatement(name: string, may: string, change: string): Statement {
+  return {
+    name,
+    text: `
+with input as (
+  select * from unnest($1::bigint[], $2::text[], $3::smallint[], $4::integer[], $5::date[], $6::text[], $7::text[],
+                       $8::timestamptz[])
+    as i (${KEY}, new_reason, detail, judged_at)
+),
+judged as materialized (
+  select ${KEY}, l.version, l.state, l.updated_at, i.new_reason, i.detail
+    from input i join pipeline.ledger l using (${KEY})
+   where ${may} and (i.judged_at is null or date_trunc('milliseconds', l.updated_at) = i.judged_at)
+),
+held as materialized (
+  select ${KEY}, j.new_reason, j.detail
+    from judged j join pipeline.ledger l using (${KEY})
+   where l.version = j.version and l.state = j.state and l.updated_at = j.updated_at
+   order by shop_id, subject_id, kind, destination_id
+     for update of l
+),
+changed as (
+  update pipeline.ledger l
+     set ${change}, reason = h.new_reason, updated_at = $9
+    from held h
+   where l.shop_id = h.shop_id and l.subject_id = h.subject_id and l.kind = h.kind
+     and l.destination_id = h.destination_id and l.day = h.day
+  returning l.shop_id, l.subject_id, l.kind, l.destination_id, l.version, l.state, l.reason, h.detail
+),
+facts as (
+  insert into pipeline.ledger_fact (shop_id, subject_id, kind, destination_id, day, at, version, state, reason, detail)
+  select shop_id, subject_id, kind, destination_id, ($9::timestamptz at time zone 'UTC')::date, $9, version, state,
+         reason, detail
+    from changed
+  returning 1
+)
+select count(*)::integer as changed from facts`,
+  };
+}
+
+const CONFIRM = verdictStatement(
+  'confirm',
+  `l.state in (${accepted}, ${missing})`,
+  `state = ${confirmed}, confirmed_at = $9, accepted_at = coalesce(l.accepted_at, $9)`,
+);
+
+/** `queued` only where nothing will bring it on: its delivery's row is gone, which no code of ours does. */
+const MARK_MISSING = verdictStatement(
+  'mark-missing',
+  `(l.state in (${accepted}, ${confirmed})
+    or (l.state = ${queued} and not exists (
+          select from pipeline.delivery d
+           where d.shop_id = l.shop_id and d.destination_id = l.destination_id and d.kind = l.kind
+             and d.subject_id = l.subject_id)))`,
+  `state = ${missing}, confirmed_at = null`,
+);
+
+const AT_ONCE = 1_000;
+
+interface Verdict extends ObligationKey {
+  reason: string | null;
+  detail: string | null;
+  updatedAt?: Date;
+}
+
+/** What monitoring's judgement changes in the ledger. */
+export class Verdicts implements LedgerVerdicts {
+  /** @param database KEYED */
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+  ) {}
+
+  confirm(items: Parameters<LedgerVerdicts['confirm']>[0]): Promise<number> {
+    return this.pass(
+      CONFIRM,
+      items.map((item) => ({ ...item, reason: null })),
+    );
+  }
+
+  markMissing(items: Parameters<LedgerVerdicts['markMissing']>[0]): Promise<number> {
+    return this.pass(MARK_MISSING, items);
+  }
+
+  private async pass(statement: Statement, items: readonly Verdict[]): Promise<number> {
+    let changed = 0;
+    for (let at = 0; at < items.length; at += AT_ONCE) {
+      const some = items.slice(at, at + AT_ONCE);
+      const { rows } = await this.database.query<{ changed: number }>(statement, [
+        some.map((item) => item.shopId),
+        some.map((item) => item.subjectId),
+        some.map((item) => KIND_CODES[item.kind]),
+        some.map((item) => item.destinationId),
+        some.map((item) => item.ledgerDay),
+        some.map((item) => item.reason),
+        some.map((item) => storableText(item.detail)),
+        some.map((item) => item.updatedAt ?? null),
+        this.clock.now(),
+      ]);
+      changed += rows[0]?.changed ?? 0;
+    }
+    return changed;
+  }
+}
