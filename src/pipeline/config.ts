@@ -164,7 +164,7 @@ export const destinationKinds = {
       .optional()
       .meta(about("Ask GA4's validation server about each new shape of event first. Default false.")),
     propertyId: z
-      .string('expected text')
+      .string('expected the number of the property, in quotes')
       .regex(/^\d{1,20}$/, 'expected the number of the property, in quotes')
       .optional()
       .meta(about('Number of the property. With serviceAccount, purchases are read back from its Data API.')),
