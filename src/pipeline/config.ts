@@ -191,9 +191,11 @@ export const destinationKinds = {
   segment: {
     writeKey: secret('Write key of the source.'),
     endpoint: endpoint('https://api.segment.io'),
-    publicToken: secret(
-      'Token of the Public API that may read the source. With sourceId, received events are counted there.',
-    ).optional(),
+    publicToken: nonEmpty.optional().meta(
+      about('Token of the Public API that may read the source. With sourceId, received events are counted there.', {
+        secret: true,
+      }),
+    ),
     sourceId: nonEmpty.optional().meta(about('Id of the source, as the Public API names it.')),
     publicEndpoint: endpointOf('Where the Public API is called.', 'https://api.segmentapis.com'),
     settlingMinutes: z
