@@ -164,7 +164,7 @@ export const destinationKinds = {
       .optional()
       .meta(about("Ask GA4's validation server about each new shape of event first. Default false.")),
     propertyId: z
-      .string('expected text')
+      .string('expected the number of the property, in quotes')
       .regex(/^\d{1,20}$/, 'expected the number of the property, in quotes')
       .optional()
       .meta(about('Number of the property. With serviceAccount, purchases are read back from its Data API.')),
@@ -191,9 +191,11 @@ export const destinationKinds = {
   segment: {
     writeKey: secret('Write key of the source.'),
     endpoint: endpoint('https://api.segment.io'),
-    publicToken: secret(
-      'Token of the Public API that may read the source. With sourceId, received events are counted there.',
-    ).optional(),
+    publicToken: nonEmpty.optional().meta(
+      about('Token of the Public API that may read the source. With sourceId, received events are counted there.', {
+        secret: true,
+      }),
+    ),
     sourceId: nonEmpty.optional().meta(about('Id of the source, as the Public API names it.')),
     publicEndpoint: endpointOf('Where the Public API is called.', 'https://api.segmentapis.com'),
     settlingMinutes: z

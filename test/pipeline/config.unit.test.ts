@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { expect, it } from 'vitest';
 import type { z } from 'zod';
 import { ManualClock } from '../../src/kernel/clock.js';
@@ -17,8 +18,25 @@ const FULL: Record<DestinationKind, Record<string, unknown>> = {
     region: 'eu',
     transactionId: 'order-name',
     validate: true,
+    propertyId: '123456789',
+    serviceAccount: JSON.stringify({
+      client_email: 'reader@project.iam.gserviceaccount.com',
+      private_key: generateKeyPairSync('rsa', { modulusLength: 2_048 }).privateKey.export({
+        type: 'pkcs8',
+        format: 'pem',
+      }),
+    }),
+    dataEndpoint: 'https://data.example.com',
+    settlingHours: 24,
   },
-  segment: { writeKey: 'k', endpoint: 'https://segment.example.com' },
+  segment: {
+    writeKey: 'k',
+    endpoint: 'https://segment.example.com',
+    publicToken: 't',
+    sourceId: 's',
+    publicEndpoint: 'https://api.example.com',
+    settlingMinutes: 10,
+  },
   postgres: { url: 'postgres://u:p@h/d', table: 'schema.events' },
   webhook: {
     url: 'https://example.com/in',

@@ -79,7 +79,7 @@ describe('a first run', () => {
       (await (
         await fetch(`${service.url}/api/v1${path}`, { headers: { authorization: `Bearer ${token}` } })
       ).json()) as {
-        items: { name: string; shops: string[] }[];
+        items: { name: string; shops: string[]; settings: object; secretsSet: object }[];
       };
     const { items } = await api('/destinations');
     expect(items.map(({ name }) => name).sort()).toEqual([
@@ -88,6 +88,17 @@ describe('a first run', () => {
       'sandbox-warehouse',
       'sandbox-webhook',
     ]);
+
+    // Its GA4 and Segment can be asked what they received, and the keys to that are shown to nobody.
+    expect(items.find(({ name }) => name === 'sandbox-ga4')).toMatchObject({
+      settings: { propertyId: expect.any(String), dataEndpoint: expect.any(String) },
+      secretsSet: { serviceAccount: true },
+    });
+    expect(items.find(({ name }) => name === 'sandbox-segment')).toMatchObject({
+      settings: { sourceId: expect.any(String) },
+      secretsSet: { publicToken: true },
+    });
+    expect(JSON.stringify(items)).not.toMatch(/PRIVATE KEY|sandbox-public-token/);
 
     // The sandbox counts by itself what it sold and what has arrived.
     interface State {
