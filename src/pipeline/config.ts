@@ -61,9 +61,15 @@ const shopify = z.strictObject({
     .min(1, 'name at least one topic')
     .default([...DEFAULT_TOPICS])
     .meta(
-      about('Webhook topics the service is to be subscribed to. Kept for the subscription watch of a later release.'),
+      about(
+        'Webhook topics that every shop is to be subscribed to; the watch makes them, and makes them again. Compliance topics come from the TOML file of the app and are left out.',
+      ),
     ),
-  publicUrl: httpUrl.optional().meta(about('What Shopify calls. Kept for the subscription watch of a later release.')),
+  publicUrl: httpUrl
+    .optional()
+    .meta(
+      about('What Shopify calls: the service as seen from outside, https. Without it subscriptions cannot be watched.'),
+    ),
 });
 
 export const shopSettingsSchema = z.strictObject({
@@ -103,7 +109,7 @@ export const shopSchema = z.strictObject({
     .default('shop')
     .meta(
       about(
-        'shop = created through the Admin API and can be removed; app = from the TOML file of the app. Kept for the subscription watch of a later release.',
+        'shop = created through the Admin API: watched, and made where missing; app = from the TOML file of the app, which Shopify does not list.',
       ),
     ),
   destinations: z.array(nonEmpty).default([]).meta(about('Names of the destinations that get the events of the shop.')),
