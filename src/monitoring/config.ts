@@ -84,7 +84,8 @@ export const MONITORING_SECTIONS: Sections<typeof shape> = { shape, check: unrea
 /** A section by which no mail can arrive is a slip, not a wish. */
 function unreachable(raw: Readonly<Record<string, unknown>>): { path: KeyPath; message: string }[] {
   const given = raw['notices'];
-  if (typeof given !== 'object' || given === null || member(given, 'secretPath') !== undefined) return [];
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return [];
+  if (member(given, 'secretPath') !== undefined) return [];
   const needing = ['mailgunSigningKey', 'snsTopicArns'].find((key) => member(given, key) !== undefined);
   if (needing === undefined && member(given, 'smtp') !== undefined) return [];
   const why = needing === undefined ? 'without it or smtp no mail can arrive' : `${needing} is of no use without it`;

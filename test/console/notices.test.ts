@@ -23,11 +23,9 @@ async function arrive(subject: string, text: string, found: 'aligned' | 'valid' 
   expect(status).toBe(200);
 }
 
-function ask(method: 'get' | 'post', path: string, as: TokenRole, body?: object): Promise<request.Response> {
-  const call = request(app.url)
-    [method](path)
-    .set('authorization', `Bearer ${app.token(as)}`);
-  return Promise.resolve(body ? call.send(body) : call);
+async function ask(method: 'get' | 'post', path: string, as: TokenRole, body: object = {}): Promise<request.Response> {
+  const verb = method === 'get' ? request(app.url).get(path) : request(app.url).post(path).send(body);
+  return verb.set('authorization', `Bearer ${app.token(as)}`);
 }
 
 const list = async (query = '') => {

@@ -18,7 +18,7 @@ export function addNotices({ program, api, command, print, list }: Cli): void {
       list(
         answer,
         { json: json ?? false },
-        ['ID', 'LAST', 'CLASS', 'TIMES', 'SHOP', 'TOPIC', 'SUBJECT', 'TRUST'],
+        ['ID', 'LAST', 'CLASS', 'TIMES', 'SHOP', 'TOPIC', 'SUBJECT OR DOUBT'],
         (each) => [
           each.needsAttention ? `${each.id} !` : each.id,
           when(each.lastAt),
@@ -26,8 +26,7 @@ export function addNotices({ program, api, command, print, list }: Cli): void {
           each.count,
           each.shop,
           each.topic,
-          each.subject,
-          each.trust,
+          each.class === 'untrusted' ? each.trust : each.subject,
         ],
         'No mail of Shopify so far.',
       );

@@ -30,7 +30,7 @@ const URL_MAX = 2_048;
 
 // Source: docs/notices.md, "The words". Both sentences are kept to their invariable words: a product name or a word in
 // between must not turn a removal into something else.
-const WEBHOOK = String.raw`webhook for (\S{1,100}) at (\S{1,2048})(?: [<(]\S{1,2048}[>)])?`;
+const WEBHOOK = String.raw`(?:your )?webhook for (\S{1,100}) at (\S{1,2048})(?: [<(]\S{1,2048}[>)])?`;
 const INSTANT = String.raw`(\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}) UTC`;
 const REMOVED = new RegExp(String.raw`${WEBHOOK} has been removed(?: on ${INSTANT})?`, 'gi');
 const FAILING = new RegExp(String.raw`${WEBHOOK} is failing to return a successful response`, 'gi');

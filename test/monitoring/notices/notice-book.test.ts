@@ -291,7 +291,7 @@ describe('what is kept', () => {
     const [notice] = await list();
     expect(notice?.subject).toMatch(/^Fwd: mail of \[address\] x+$/);
     expect(notice?.subject.length).toBeLessThanOrEqual(200);
-    expect(notice?.excerpt).toMatch(/^webhook for orders\/create at /);
+    expect(notice?.excerpt).toMatch(/^Your webhook for orders\/create at /);
     expect(notice?.excerpt?.length).toBe(EXCERPT_MAX);
     expect(JSON.stringify(notice)).not.toContain('jane.doe');
   });

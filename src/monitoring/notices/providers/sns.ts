@@ -24,7 +24,7 @@ export const envelope = z.looseObject({
 });
 export type Envelope = z.output<typeof envelope>;
 
-const SIGNED: Record<Envelope['Type'], readonly (keyof Envelope  )[]> = {
+const SIGNED: Record<Envelope['Type'], readonly string[]> = {
   Notification: ['Message', 'MessageId', 'Subject', 'Timestamp', 'TopicArn', 'Type'],
   SubscriptionConfirmation: ['Message', 'MessageId', 'SubscribeURL', 'Timestamp', 'Token', 'TopicArn', 'Type'],
   UnsubscribeConfirmation: ['Message', 'MessageId', 'SubscribeURL', 'Timestamp', 'Token', 'TopicArn', 'Type'],
