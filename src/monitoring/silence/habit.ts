@@ -40,8 +40,6 @@ const DOUBT_WEEKS = 4;
  * @returns `null` = not enough is known
  */
 export function habitOf(seen: SeenHours): Habit | null {
-  const { orders } = seen;
-  const weeks = orders.length / HOURS_OF_WEEK;
   const weeks = seen.orders.length / HOURS_OF_WEEK;
   if (weeks < 1) return null;
   const rates = ratesOf(seen);

@@ -63,7 +63,12 @@ function newWatch(): SilenceWatch {
     registry: { shops: () => shops },
     ledger: arrivals,
     signals,
-    hints: { hint: (shopId, why) => hints.push(`${shopId} ${why}`) },
+    hints: {
+      hint: (shopId, why) => {
+        hints.push(`${shopId} ${why}`);
+        return Promise.resolve();
+      },
+    },
   });
 }
 
