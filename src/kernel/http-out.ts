@@ -2,12 +2,14 @@ import type { Socket } from 'node:net';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { AddressRefused, type AddressGuard } from './address-guard.js';
 import { messageOf } from './errors.js';
+import { HttpBody } from './http-body.js';
 import { redactText } from './log.js';
 
 const CONNECT_TIMEOUT_MS = 3_000; // far below the deadline, so that a dead host is told apart from a slow one
 const DEADLINE_MS = 10_000; // an answer that takes longer is no answer: others wait for the connection
 const BODY_MAX_BYTES = 64 * 1024; // answers are read for their reason only
 const BODY_PATIENCE_MS = 2_000; // the status has come: a body that stalls must not hold the lane until the deadline
+const IDLE_MS = 30_000; // between two pieces of a long body; storage that is well sends within a second
 const CONNECTIONS_PER_ORIGIN = 16;
 
 /** Why a request certainly had no effect: no byte of it was sent. */
@@ -32,6 +34,23 @@ export interface HttpRequest {
   /** Most of the answer's body that is kept; 64 KB by default, enough for a reason. */
   bodyBytesMax?: number;
 }
+
+export interface HttpOpenRequest {
+  url: string;
+  headers: Readonly<Record<string, string>>;
+  /** Ends the opening early; the body has its own `close`. */
+  signal?: AbortSignal;
+  /** Until the answer's headers. */
+  deadlineMs?: number;
+  /** Longest wait for the next piece of the body. */
+  idleMs?: number;
+}
+
+export type HttpOpened =
+  /** A status line came, whatever it says. Close the body, or read it to its end. */
+  | { kind: 'open'; status: number; headers: Readonly<Record<string, string>>; body: HttpBody }
+  /** @prop code why nothing was sent; `null` = it was, and no answer came that can be read */
+  | { kind: 'no-answer'; code: NoEffectCode | null; detail: string };
 
 /** A failure before the connection stood: marks the line between "no effect" and "ambiguous". */
 class ConnectFailed extends Error {
@@ -83,10 +102,8 @@ export class HttpOut {
   }
 
   async request(request: HttpRequest): Promise<HttpResult> {
-    const url = URL.parse(request.url);
-    if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
-      return { kind: 'no-effect', code: 'url', detail: 'the URL is not an http or https address' };
-    }
+    const url = httpUrl(request.url);
+    if (url === null) return { kind: 'no-effect', code: 'url', detail: NO_URL };
     return new Promise((resolve) => {
       const exchange = new Exchange(request, resolve);
       try {
@@ -105,6 +122,47 @@ export class HttpOut {
         exchange.onResponseError(null, error instanceof Error ? error : new Error(messageOf(error)));
       }
     });
+  }
+
+  /** GETs an answer of any size. The same promises as `request`: no redirect, nothing repeated, nothing thrown. */
+  async open(request: HttpOpenRequest): Promise<HttpOpened> {
+    const { deadlineMs = DEADLINE_MS, idleMs = IDLE_MS, signal } = request;
+    const url = httpUrl(request.url);
+    if (url === null) return { kind: 'no-answer', code: 'url', detail: NO_URL };
+    const end = new AbortController();
+    const timer = setTimeout(() => end.abort(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs);
+    const onAbort = (): void => end.abort(new Error('the caller gave up'));
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      const { statusCode, headers, body } = await this.agent.request({
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method: 'GET',
+        headers: request.headers,
+        signal: end.signal,
+        idempotent: false,
+      });
+      const encoding = String(headers['content-encoding'] ?? '').toLowerCase();
+      if (!HttpBody.canDecode(encoding)) {
+        body.on('error', () => undefined).destroy();
+        return { kind: 'no-answer', code: null, detail: `the answer is encoded as ${encoding}` };
+      }
+      return {
+        kind: 'open',
+        status: statusCode,
+        headers: plainHeaders(headers),
+        body: new HttpBody(body, encoding, idleMs),
+      };
+    } catch (error) {
+      const reason = redactText(messageOf(error));
+      if (!(error instanceof ConnectFailed)) return { kind: 'no-answer', code: null, detail: reason };
+      const { code, detail } = connectFailure(error.cause, reason);
+      return { kind: 'no-answer', code, detail };
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
   }
 
   async close(): Promise<void> {
@@ -147,9 +205,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200) return; // 100 Continue, 103 Early Hints: the answer is still to come
     this.answer = {
       status,
-      headers: Object.fromEntries(
-        Object.entries(headers).map(([name, value]) => [name.toLowerCase(), [value ?? ''].flat().join(', ')]),
-      ),
+      headers: plainHeaders(headers),
     };
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.giveUp('the body stalled'), BODY_PATIENCE_MS);
@@ -194,7 +250,22 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-function connectFailure(cause: Error & { code?: unknown }, reason: string): HttpResult {
+const NO_URL = 'the URL is not an http or https address';
+
+function httpUrl(text: string): URL | null {
+  const url = URL.parse(text);
+  return url !== null && (url.protocol === 'https:' || url.protocol === 'http:') ? url : null;
+}
+
+function plainHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), [value ?? ''].flat().join(', ')]),
+  );
+}
+
+type NoEffect = Extract<HttpResult, { kind: 'no-effect' }>;
+
+function connectFailure(cause: Error & { code?: unknown }, reason: string): NoEffect {
   const detail = (what: string): string => `${what}: ${reason}`;
   const code = typeof cause.code === 'string' ? cause.code : '';
   if (cause instanceof AddressRefused) {

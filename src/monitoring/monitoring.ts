@@ -14,6 +14,7 @@ import type {
   RegistryReader,
   Requeue,
   ShopifyAdmin,
+  ShopifyFiles,
 } from '../pipeline/contract.js';
 import type { Duty } from './duty.js';
 import { Notices, type NoticeOptions } from './notices/notices.js';
@@ -42,6 +43,7 @@ export interface PipelinePorts {
   requeue: Requeue;
   readBack: ReadBack;
   admin: ShopifyAdmin;
+  files: ShopifyFiles;
   tallies: IntakeTallies;
   /** The kinds of event a destination takes. */
   takes: (destination: Destination) => ReadonlySet<Kind>;

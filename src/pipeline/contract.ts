@@ -636,6 +636,33 @@ export interface ShopifyAdmin {
   query(shop: Shop, query: string, variables: Record<string, unknown>, signal?: AbortSignal): Promise<AdminAnswer>;
 }
 
+/** A body that is pulled piece by piece, as large as it likes. Read it to its end or close it. */
+export interface ResultBody {
+  next(): Promise<
+    { kind: 'chunk'; bytes: Buffer } | { kind: 'end' } | { /** Cut or stalled. */ kind: 'cut'; detail: string }
+  >;
+  close(): void;
+}
+
+export type OpenedFile =
+  | { outcome: 'open'; body: ResultBody }
+  /** Not there any more: the address has expired. */
+  | { outcome: 'gone'; detail: string }
+  /** No connection, 5xx: later. */
+  | { outcome: 'later'; detail: string }
+  /** The address may not be called: we act. */
+  | { outcome: 'refused'; detail: string };
+
+/** Files that Shopify lays down outside the shop: results of bulk operations. */
+export interface ShopifyFiles {
+  /**
+   * Never throws for what the world does; no token is sent there.
+   *
+   * @param fromByte of the uncompressed file: what the body begins with
+   */
+  open(shop: Shop, url: string, fromByte: number, signal?: AbortSignal): Promise<OpenedFile>;
+}
+
 /** Kinds that Shopify's own records prove: an order was sold, cancelled, refunded. */
 export type ListedKind = 'purchase' | 'order-cancelled' | 'refund';
 

@@ -24,6 +24,7 @@ import type {
   RegistryReader,
   Requeue,
   ShopifyAdmin,
+  ShopifyFiles,
   World,
 } from './contract.js';
 import { DeadLetters } from './delivery/dead-letters.js';
@@ -53,6 +54,7 @@ import { readLastWebhookAt, readTraces } from './router/traces.js';
 import { AdminApi } from './shopify/admin-api.js';
 import { createFetchBody } from './shopify/fetch-body.js';
 import { AdminProductSource } from './shopify/product-source.js';
+import { ResultFiles } from './shopify/result-files.js';
 import { WebhookReader } from './webhook-reader.js';
 
 export interface PipelineOptions {
@@ -314,6 +316,7 @@ export class Pipeline {
     requeue: Requeue;
     readBack: ReadBack;
     admin: ShopifyAdmin;
+    files: ShopifyFiles;
     tallies: IntakeTallies;
     takes: (destination: Destination) => ReadonlySet<Kind>;
   } {
@@ -324,6 +327,7 @@ export class Pipeline {
       registry: this.registry,
       reader,
       admin: this.adminApi,
+      files: new ResultFiles(this.adminHttp),
       ledger: {
         compare: (facts, owed) => compareWithLedger(this.database, facts, owed),
         standings: (facts) => readStandings(this.keyed, facts),
