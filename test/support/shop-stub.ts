@@ -11,6 +11,7 @@ export function shopStub(over: Partial<Shop> = {}): Shop {
     accessToken: 'shpat_test',
     settings: {},
     destinationIds: [],
+    links: [],
     subscriptions: 'shop',
     connectedAt: new Date(0),
     uninstalledAt: null,

@@ -23,7 +23,14 @@ export type ListingStep =
       notCovered: string | null;
     }
   /** Not now: throttled, unavailable, a bulk operation that still runs. Nothing may be concluded. */
-  | { outcome: 'later'; detail: string; retryAfterMs: number; position: ListingPosition }
+  | {
+      outcome: 'later';
+      detail: string;
+      retryAfterMs: number;
+      position: ListingPosition;
+      /** Shopify works at it and gets on: nothing hinders, and nobody need be told. */
+      underWay?: true;
+    }
   /** Not at all until a person acts: token revoked, scope missing, a query that is refused. */
   | { outcome: 'blind'; detail: string };
 
