@@ -18,6 +18,8 @@ import type {
 } from '../pipeline/contract.js';
 import type { Duty } from './duty.js';
 import { Notices, type NoticeOptions } from './notices/notices.js';
+import { BulkListing } from './reconciliation/bulk-listing.js';
+import { ChosenListing } from './reconciliation/choose-listing.js';
 import { PageListing } from './reconciliation/page-listing.js';
 import { Reconciliation } from './reconciliation/reconciliation.js';
 import { LineWatch } from './line-watch/line-watch.js';
@@ -79,6 +81,7 @@ export class Monitoring {
   private readonly rollUp: ThroughputRollUp;
   private readonly silenceWatch: SilenceWatch;
   private readonly lineWatch: LineWatch;
+  private readonly bulkListing: BulkListing;
   private readonly leader: Leader;
   private readonly loops: Loop[];
   private readonly work: readonly Duty[];
@@ -87,6 +90,8 @@ export class Monitoring {
 
   constructor(private readonly options: MonitoringOptions) {
     const { clock, log, database, pipeline } = options;
+    const { admin, files } = pipeline;
+    this.bulkListing = new BulkListing({ admin, files, clock });
     this.signals = new SignalBook({ database, clock, log, names: pipeline.registry });
     this.reconciliation = new Reconciliation({
       database,
@@ -94,7 +99,7 @@ export class Monitoring {
       log,
       signals: this.signals,
       ...pipeline,
-      listing: new PageListing(pipeline.admin),
+      listing: new ChosenListing({ admin, clock, pages: new PageListing(admin), bulk: this.bulkListing }),
     });
     this.notices = new Notices({
       options: options.notices,
@@ -183,6 +188,7 @@ export class Monitoring {
     await Promise.all(this.loops.map((loop) => loop.stop()));
     await this.notices.close();
     await this.leader.stop();
+    this.bulkListing.close();
   }
 
   private duties(): Duty[] {

@@ -1,5 +1,4 @@
 import type { Clock } from '../../kernel/clock.js';
-import type { Ids } from '../../kernel/random.js';
 import type { AdminAnswer, Shop, ShopifyAdmin, ShopifyFiles } from '../../pipeline/contract.js';
 import { BulkLines } from './bulk-lines.js';
 import { LOOK, POLL, RUN, begunOf, bulkQuery, markedIn, standingOf, type Standing } from './bulk-operation.js';
@@ -24,7 +23,6 @@ export interface BulkListingDeps {
   admin: ShopifyAdmin;
   files: ShopifyFiles;
   clock: Clock;
-  ids: Ids;
   /** Orders a step. */
   batch?: number;
 }
@@ -46,7 +44,7 @@ export class BulkListing implements Listing {
     const at = bulkPositionOf(position);
     switch (at?.state) {
       case undefined:
-        return goOn({ state: 'looking', mark: this.deps.ids.uuid(), restarts: 0 });
+        return goOn({ state: 'looking', mark: this.markOf(shop, window), restarts: 0 });
       case 'looking':
         return this.begin(shop, window, at, signal);
       case 'waiting':
@@ -64,13 +62,14 @@ export class BulkListing implements Listing {
   private async begin(shop: Shop, window: ListingWindow, at: Looking, signal: AbortSignal): Promise<ListingStep> {
     const { admin } = this.deps;
     const search = searchOf(window.fromAt, window.toAt);
+    const mark = `${at.mark}/${at.restarts}`;
     const looked = await admin.query(shop, LOOK, { search }, signal);
     if (looked.outcome !== 'data') return failureOf(looked, { ...at });
     const misread = misreadSearch(looked.extensions);
     if (misread !== null) return { outcome: 'blind', detail: misread };
-    const found = markedIn(looked.data, at.mark);
+    const found = markedIn(looked.data, mark);
     if (found !== null) return this.waitFor(at, found);
-    const ran = await admin.query(shop, RUN, { query: bulkQuery(search, at.mark) }, signal);
+    const ran = await admin.query(shop, RUN, { query: bulkQuery(search, mark) }, signal);
     if (ran.outcome !== 'data') return failureOf(ran, { ...at });
     const begun = begunOf(ran.data);
     switch (begun.outcome) {
@@ -100,6 +99,11 @@ export class BulkListing implements Listing {
       progressAt: now,
     };
     return later(`bulk operation ${operationId} has begun`, POLL_MIN_MS, position, true);
+  }
+
+  /** The window alone would not do: asked for again, it is listed again. */
+  private markOf(shop: Shop, { fromAt, toAt }: ListingWindow): string {
+    return [shop.id, ...[fromAt, toAt, this.deps.clock.now()].map((at) => at.toISOString())].join('/');
   }
 
   private async poll(shop: Shop, at: Waiting, signal: AbortSignal): Promise<ListingStep> {
@@ -196,11 +200,11 @@ export class BulkListing implements Listing {
   }
 
   /** Another operation, from the beginning; what has been listed comes again. */
-  private again({ restarts, operationId }: Waiting | Reading, why: string): ListingStep {
+  private again({ mark, restarts, operationId }: Waiting | Reading, why: string): ListingStep {
     const detail = `bulk operation ${operationId} gave no whole result: ${why}`;
     if (restarts + 1 >= RESTARTS_MAX)
       return { outcome: 'blind', detail: `${detail}; it was the last of ${RESTARTS_MAX} tries` };
-    const position: Looking = { state: 'looking', mark: this.deps.ids.uuid(), restarts: restarts + 1 };
+    const position: Looking = { state: 'looking', mark, restarts: restarts + 1 };
     return later(`${detail}; another one begins`, RESTART_PAUSE_MS * 2 ** restarts, position, false);
   }
 

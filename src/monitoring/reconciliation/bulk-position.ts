@@ -1,7 +1,7 @@
 import type { ListingPosition } from './listing.js';
 
 interface Common {
-  /** By which the operation is found at Shopify. */
+  /** With `restarts`, by which the operation is found at Shopify. */
   mark: string;
   /** Operations that came to nothing before this one. */
   restarts: number;

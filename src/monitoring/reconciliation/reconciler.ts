@@ -119,6 +119,10 @@ export class Reconciler {
   /** @returns the run as it goes on; `null` when it does not, for now or for good */
   private async take(shop: Shop, run: Run, step: ListingStep): Promise<Run | null> {
     const { clock, runs, log } = this.deps;
+    if (step.outcome === 'later' && step.underWay) {
+      await runs.underWay(run, step.detail, step.position, new Date(clock.nowMs() + step.retryAfterMs));
+      return null;
+    }
     if (step.outcome !== 'orders') {
       const retryAfterMs = step.outcome === 'later' ? step.retryAfterMs : BLIND_PAUSE_MS;
       const position = step.outcome === 'later' ? step.position : run.position;

@@ -105,6 +105,11 @@ update monitoring.reconciliation
    set state = $3, detail = $4, position = $5, next_try_at = $6, tries = tries + 1
  where shop_id = $1 and id = $2 and finished_at is null`;
 
+const UNDER_WAY = `
+update monitoring.reconciliation
+   set state = 'running', detail = $3, position = $4, next_try_at = $5, tries = 0
+ where shop_id = $1 and id = $2 and finished_at is null`;
+
 const TURN_HINDERED = `
 update monitoring.shop_turn set failures = failures + 1, last_error = $2 where shop_id = $1`;
 
@@ -227,6 +232,12 @@ export class RunStore {
     const at = position === null ? null : JSON.stringify(position);
     await this.database.query(HINDERED, [run.shopId, run.id, state, detail, at, nextTryAt]);
     await this.database.query(TURN_HINDERED, [run.shopId, detail]);
+  }
+
+  /** Shopify works at it; looked at again at `nextTryAt`. */
+  async underWay(run: Run, detail: string, position: ListingPosition, nextTryAt: Date): Promise<void> {
+    const at = position === null ? null : JSON.stringify(position);
+    await this.database.query(UNDER_WAY, [run.shopId, run.id, detail, at, nextTryAt]);
   }
 
   async failed(run: Run, detail: string): Promise<void> {

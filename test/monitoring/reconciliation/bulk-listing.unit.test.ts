@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BulkTrouble } from '../../../sandbox/shopify/bulk-operations.js';
-import { SeededRandom } from '../../../src/kernel/random.js';
 import { BulkListing } from '../../../src/monitoring/reconciliation/bulk-listing.js';
 import type { ListedOrder } from '../../../src/monitoring/reconciliation/listed-order.js';
 import type {
@@ -20,11 +19,9 @@ const DAY_MS = 24 * HOUR_MS;
 const never = new AbortController().signal;
 
 let sandbox: SandboxShop;
-let ids: SeededRandom;
 let opened: BulkListing[];
 beforeEach(async () => {
   sandbox = await SandboxShop.open();
-  ids = new SeededRandom(7);
   opened = [];
 });
 afterEach(async () => {
@@ -35,7 +32,7 @@ afterEach(async () => {
 /** As a process that has just started. */
 function bulk(over: { batch?: number; admin?: ShopifyAdmin } = {}): BulkListing {
   const { admin, files, clock } = sandbox;
-  const listing = new BulkListing({ admin, files, clock, ids, batch: 7, ...over });
+  const listing = new BulkListing({ admin, files, clock, batch: 7, ...over });
   opened.push(listing);
   return listing;
 }
@@ -252,7 +249,10 @@ describe('what can go wrong with a bulk operation', () => {
     const window = windowUntilNow();
     trouble('stall');
     const waiting = (step: ListingStep): boolean => stateOf(step) === 'waiting';
-    for (let count = 0; count < 5; count++) await until(bulk(), window, waiting);
+    for (let count = 0; count < 5; count++) {
+      await until(bulk(), window, waiting);
+      sandbox.time.advance(1);
+    }
     const full = await until(bulk(), window, (step) => step.outcome === 'later');
     expect(full).toMatchObject({
       detail: expect.stringContaining('waits for its place'),
@@ -361,7 +361,6 @@ describe('what can go wrong with a bulk operation', () => {
     const away = new BulkListing({
       admin,
       clock,
-      ids,
       files: { open: async (...wanted) => answers[asked++] ?? files.open(...wanted) },
     });
     opened.push(away);
@@ -375,7 +374,6 @@ describe('what can go wrong with a bulk operation', () => {
     const forbidden = new BulkListing({
       admin,
       clock,
-      ids,
       files: { open: async () => ({ outcome: 'refused', detail: 'address refused' }) },
     });
     expect((await list(forbidden, window)).last).toMatchObject({ outcome: 'blind' });
@@ -393,7 +391,7 @@ describe('what can go wrong with a bulk operation', () => {
         return answer;
       },
     };
-    const listing = new BulkListing({ admin: lying, files, clock, ids });
+    const listing = new BulkListing({ admin: lying, files, clock });
     const { last } = await list(listing, windowUntilNow());
     expect(last).toMatchObject({ outcome: 'blind', detail: expect.stringContaining('3 orders of 4') });
   });
@@ -454,7 +452,6 @@ describe('what can go wrong with a bulk operation', () => {
     const listing = new BulkListing({
       admin,
       clock,
-      ids,
       files: {
         async open(...wanted) {
           const file = await files.open(...wanted);

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { SeededRandom } from '../../../src/kernel/random.js';
 import { BulkListing } from '../../../src/monitoring/reconciliation/bulk-listing.js';
 import { ChosenListing, behindTheWall, chooseWay } from '../../../src/monitoring/reconciliation/choose-listing.js';
 import type { ListingPosition, ListingStep, ListingWindow } from '../../../src/monitoring/reconciliation/listing.js';
@@ -66,7 +65,7 @@ describe('a listing that chooses', () => {
 
   function listing(admin: ShopifyAdmin): ChosenListing {
     const { files, clock } = sandbox;
-    const bulk = new BulkListing({ admin, files, clock, ids: new SeededRandom(1), batch: 2 });
+    const bulk = new BulkListing({ admin, files, clock, batch: 2 });
     return new ChosenListing({ admin, clock, pages: new PageListing(admin), bulk });
   }
 
