@@ -1,5 +1,6 @@
 import type { Scenario } from '../scenario.js';
 import { backlog } from './backlog.js';
+import { bulkListing } from './bulk-listing.js';
 import { drain } from './drain.js';
 import { endToEnd, neighbours } from './end-to-end.js';
 import { intake, intakeLatency, journal, twoProcesses } from './intake.js';
@@ -17,6 +18,7 @@ export const SCENARIOS: readonly Scenario[] = [
   backlog,
   neighbours,
   ledger,
+  bulkListing,
   twoProcesses,
   start,
   journal,
