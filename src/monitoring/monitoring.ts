@@ -111,8 +111,7 @@ export class Monitoring {
       log,
     });
     const gaps: GapProof = {
-      requestReconciliation: (shopId, fromAt, toAt, why) =>
-        this.reconciliation.requestFor(shopId, fromAt, toAt, why),
+      requestReconciliation: (shopId, fromAt, toAt, why) => this.reconciliation.requestFor(shopId, fromAt, toAt, why),
       isProved: (id) => this.reconciliation.isProved(id),
     };
     this.subscriptions = new SubscriptionWatch(
