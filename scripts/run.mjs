@@ -4,14 +4,15 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { NODE_FLAGS, ROOT, SetupError, inForeground, pinnedNode, quietly, readOrNull, setUp } from './setup.mjs';
+import { ROOT, SetupError, inForeground, nodeFlags, pinnedNode, quietly, readOrNull, setUp } from './setup.mjs';
 
 const [command, ...args] = process.argv.slice(2);
 
 const COMMANDS = {
   start: async () => {
     await setUp();
-    return inForeground(pinnedNode(), [...NODE_FLAGS, join(ROOT, 'dist/src/main.js'), ...args]);
+    const node = pinnedNode();
+    return inForeground(node, [...nodeFlags(node), join(ROOT, 'dist/src/main.js'), ...args]);
   },
   build: async () => {
     await setUp();

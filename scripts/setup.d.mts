@@ -7,3 +7,4 @@ export interface LockFile {
   packages: Record<string, { version?: string; optional?: boolean; devOptional?: boolean }>;
 }
 export const NODE_FLAGS: readonly string[];
+export function nodeFlags(node: string): readonly string[];

@@ -1,3 +1,4 @@
+import { bigints, tids } from '../../src/kernel/binary-arrays.js';
 import { SystemClock } from '../../src/kernel/clock.js';
 import { Database, KEYED } from '../../src/kernel/database.js';
 import { silentLogger } from '../../src/kernel/log.js';
@@ -22,9 +23,9 @@ import type { Progress } from './progress.js';
 class CountingSettleQueue extends SettleQueue {
   progress: Progress | null = null;
 
-  override async add(settlement: Settlement): Promise<void> {
-    await super.add(settlement);
-    this.progress?.add(1);
+  override async add(settlements: readonly Settlement[]): Promise<void> {
+    await super.add(settlements);
+    this.progress?.add(settlements.length);
   }
 }
 
@@ -86,8 +87,8 @@ export function openOwnQueue(databaseUrl: string): Drain {
             continue;
           }
           await database.query({ name: 'complete', text: COMPLETE }, [
-            claims.map(({ atRow }) => atRow),
-            claims.map(({ lease }) => lease),
+            tids(claims.map(({ atRow }) => atRow)),
+            bigints(claims.map(({ lease }) => lease)),
           ]);
           progress.add(claims.length);
         }

@@ -47,6 +47,33 @@ export const KEYED: Readonly<Record<string, string>> = {
   enable_mergejoin: 'off',
 };
 
+/**
+ * How columns are read: as pg does, but for instants, of which a claim alone holds two a row. PostgreSQL prints them
+ * `2026-11-23 08:00:00.123456+00`, and where they look so their digits are read by their place.
+ */
+const COLUMNS = new pg.TypeOverrides();
+const readInstant = pg.types.getTypeParser(pg.types.builtins.TIMESTAMPTZ) as (text: string) => unknown;
+COLUMNS.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text: string) => instantOf(text) ?? readInstant(text));
+
+/** @returns `null` for what does not look so: another zone, a year of five digits, infinity */
+function instantOf(text: string): Date | null {
+  const end = text.length - 3;
+  if (end < 19 || end > 26 || text.charCodeAt(4) !== 45 || text.charCodeAt(10) !== 32 || !text.endsWith('+00')) {
+    return null;
+  }
+  const number = (from: number, to: number): number => {
+    let value = 0;
+    for (let at = from; at < to; at++) value = 10 * value + text.charCodeAt(at) - 48;
+    return value;
+  };
+  // Milliseconds, as a Date has them: what is finer is cut off, as pg does.
+  const fraction = Math.min(end, 23) - 20;
+  const ms = fraction > 0 ? number(20, 20 + fraction) * 10 ** (3 - fraction) : 0;
+  return new Date(
+    Date.UTC(number(0, 4), number(5, 7) - 1, number(8, 10), number(11, 13), number(14, 16), number(17, 19), ms),
+  );
+}
+
 /** Options for a connection of one's own (the inbox flushers, LISTEN), with the same deadlines as the pool's. */
 export function clientConfig(url: string, applicationName: string): pg.ClientConfig {
   return {
@@ -90,6 +117,7 @@ export class Database implements Queryable {
       ...clientConfig(options.url, options.applicationName ?? 'plumbline'),
       ...(options.settings ? { options: sessionOptions(options.settings) } : {}),
       Client: QuietClient,
+      types: COLUMNS,
       max: options.poolSize ?? 10,
       idleTimeoutMillis: 30_000,
     });

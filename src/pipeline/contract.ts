@@ -238,8 +238,21 @@ export interface PipelineEvent {
   attributes: Readonly<Record<string, string>>;
   checkoutToken: string | null;
   isFullRefund: boolean;
-  /** The body, parsed losslessly (integers beyond 15 digits are strings), for row and event destinations. */
-  payload: Readonly<Record<string, unknown>>;
+  /** The order lists refunds of its own, which refunds/create reports too. */
+  hasRefunds: boolean;
+  /** The body itself, for row and event destinations. */
+  body: EventBody;
+}
+
+/** What an event carries of the body it was read from. */
+export interface EventBody {
+  /** JSON text as it came, but for integers beyond 15 digits, which are strings. */
+  text(): string;
+  /**
+   * Says that the event will be kept. Until then the body may be a part of something a hundred times as large, which
+   * it keeps in memory with it; from then on it is a copy of its own.
+   */
+  keep(): void;
 }
 
 export interface EventCustomer {
@@ -297,6 +310,13 @@ export type Formatted =
   | { ok: true; request: unknown; bytes: number }
   | { ok: false; lane: 'theirs' | 'ours'; reason: string; detail: string };
 
+/** What `send` needs of an item. The event is not among it: it would be held for as long as a destination takes. */
+export interface SendItem {
+  kind: Kind;
+  eventId: string;
+  formatted: Extract<Formatted, { ok: true }>;
+}
+
 /**
  * One kind of destination. `format` is pure; `send` is the only part that touches the network, and every item gets
  * exactly one outcome, in order, whatever happens: `send` does not throw for anything the world does.
@@ -315,11 +335,7 @@ export interface DestinationAdapter {
   readonly secretKeys: readonly string[];
   format(item: DeliveryItem, destination: Destination): Formatted;
   /** @param signal aborts at the deadline (10 s by default) */
-  send(
-    items: readonly { item: DeliveryItem; formatted: Extract<Formatted, { ok: true }> }[],
-    destination: Destination,
-    signal: AbortSignal,
-  ): Promise<Outcome[]>;
+  send(items: readonly SendItem[], destination: Destination, signal: AbortSignal): Promise<Outcome[]>;
   /** Absent: its far side cannot be asked what it has. */
   readonly readBack?: AdapterReadBack;
   /** Releases connections. */

@@ -72,14 +72,22 @@ export class Enricher {
     return (await this.enrichAll(shop, [event]))[0] ?? event;
   }
 
-  /** Events of one shop under one deadline, with one look into the database for all of them. In their order. */
-  async enrichAll(shop: Shop, events: readonly PipelineEvent[]): Promise<readonly PipelineEvent[]> {
+  /**
+   * Events of one shop under one deadline, with one look into the database for all of them. In their order.
+   *
+   * @returns at once when there is nothing to wait for: who formats them in the same turn keeps none of them alive
+   */
+  enrichAll(
+    shop: Shop,
+    events: readonly PipelineEvent[],
+  ): readonly PipelineEvent[] | Promise<readonly PipelineEvent[]> {
     // Nobody can be asked, now or ever before: then there is nothing to read either.
     if (this.source === null || shop.accessToken === null) return events;
     const lacks = events.map((event) => this.lackOf(shop, event));
     const open = lacks.filter((lack) => !this.isFilled(lack));
-    if (open.length > 0) await this.fill(shop, open);
-    return events.map((event, index) => applyFound(event, lacks[index] as Lack));
+    const applied = (): readonly PipelineEvent[] =>
+      events.map((event, index) => applyFound(event, lacks[index] as Lack));
+    return open.length > 0 ? this.fill(shop, open).then(applied) : applied();
   }
 
   private lackOf(shop: Shop, event: PipelineEvent): Lack {

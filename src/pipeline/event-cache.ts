@@ -45,10 +45,10 @@ export class EventCache {
     return entry.value;
   }
 
-  /** @param bodyBytes the raw body's length; its text takes one or two bytes a character, what was read of it 4 KB */
+  /** @param bodyBytes the raw body's length; what was read of it takes 4 KB besides */
   set(pointer: PayloadPointer, value: ReadWebhook, bodyBytes: number): void {
     const key = keyOf(pointer);
-    const bytes = 4_000 + 1.5 * bodyBytes;
+    const bytes = 4_000 + bodyBytes;
     const keptMs = this.elapsedMs();
     this.drop(this.waiting, key);
     this.drop(this.asked, key);
@@ -62,6 +62,7 @@ export class EventCache {
       this.drop(this.waiting, oldest);
     }
     if (this.bytes + bytes > this.maxBytes) return;
+    for (const event of value.events) event.body.keep();
     this.waiting.set(key, { value, bytes, keptMs });
     this.bytes += bytes;
   }

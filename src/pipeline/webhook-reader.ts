@@ -20,13 +20,14 @@ export class WebhookReader {
     private readonly shops: { shopByDomain(world: World, domain: string): Shop | undefined },
   ) {}
 
-  async read(pointers: readonly PayloadPointer[]): Promise<(ReadWebhook | null)[]> {
-    const entries = await this.inbox.loadPayloads(pointers);
-    return entries.map((entry) => {
-      if (!entry) return null;
-      const names = browserIdNames(this.shops.shopByDomain(entry.world, entry.shopDomain)?.settings ?? {});
-      return asReadWebhook(entry, readWebhook(entry, names));
-    });
+  /** Webhooks as they were stored, for `read`. */
+  load(pointers: readonly PayloadPointer[]): Promise<(InboxEntry | null)[]> {
+    return this.inbox.loadPayloads(pointers);
+  }
+
+  read(entry: InboxEntry): ReadWebhook {
+    const names = browserIdNames(this.shops.shopByDomain(entry.world, entry.shopDomain)?.settings ?? {});
+    return asReadWebhook(entry, readWebhook(entry, names));
   }
 
   /** The bytes themselves, for a dead letter. */

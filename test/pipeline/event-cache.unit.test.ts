@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { EventCache, type ReadWebhook } from '../../src/pipeline/event-cache.js';
 
-const BODY_BYTES = 4_000;
+const BODY_BYTES = 6_000;
 const ENTRY_BYTES = 10_000;
 
 const pointer = (entry: number) => ({ segmentDay: '2026-11-23', streamId: 1, segmentSeq: '1', entry });

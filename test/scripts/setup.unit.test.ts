@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { lockFaults } from '../../scripts/check-lock.mjs';
-import { NODE_FLAGS, installedAsLocked, newEnough, sourceStamp } from '../../scripts/setup.mjs';
+import { NODE_FLAGS, installedAsLocked, newEnough, nodeFlags, sourceStamp } from '../../scripts/setup.mjs';
 
 describe('dependencies', () => {
   const lock = {
@@ -100,4 +100,9 @@ test('the container runs Node with the flags that npm start gives it', () => {
   const command = JSON.parse(/^CMD (\[.*\])$/m.exec(dockerfile)?.[1] ?? '[]') as string[];
   expect(NODE_FLAGS.length).toBeGreaterThan(0);
   expect(command).toEqual(['node', ...NODE_FLAGS, 'dist/src/main.js']);
+});
+
+test('the pinned Node knows its flags, and one that does not starts without', () => {
+  expect(nodeFlags(process.execPath)).toEqual(NODE_FLAGS);
+  expect(nodeFlags('/bin/false')).toEqual([]);
 });

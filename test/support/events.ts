@@ -1,4 +1,5 @@
 import type { Destination, PipelineEvent } from '../../src/pipeline/contract.js';
+import { WebhookBody } from '../../src/pipeline/event/body.js';
 import type { Obligation } from '../../src/pipeline/router/plan.js';
 
 /** A paid web order's purchase; override what the test is about. */
@@ -33,7 +34,8 @@ export function purchaseEvent(overrides: Partial<PipelineEvent> = {}): PipelineE
     attributes: {},
     checkoutToken: null,
     isFullRefund: false,
-    payload: {},
+    hasRefunds: false,
+    body: new WebhookBody(Buffer.from('{}')),
     ...overrides,
   };
 }

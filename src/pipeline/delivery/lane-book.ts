@@ -60,7 +60,9 @@ export class LaneBook {
   }
 
   /**
-   * Whose turn it is. Each round starts at the next lane, so that a small budget is shared fairly.
+   * Whose turn it is: a request's worth for each lane in turn, then another, while the budget lasts. Each round starts
+   * at the next lane, so that a small budget is shared fairly. Lanes that advance side by side also read the same
+   * segments of the inbox at the same time.
    *
    * @param budget rows that may be claimed in all
    * @param perSend how many rows one request of this lane takes; `null` = nothing may be sent there now
@@ -73,9 +75,17 @@ export class LaneBook {
     spare: (destinationId: number) => number = () => budget,
   ): LaneWant[] {
     const lanes = [...this.lanes.values()];
-    const wants: LaneWant[] = [];
+    const ready: { lane: Lane; rows: number; atMost: number; most: number }[] = [];
     const wanted = new Map<number, number>();
     let left = budget;
+    const give = (to: (typeof ready)[number]): void => {
+      const { destinationId } = to.lane.key;
+      const spared = spare(destinationId) - (wanted.get(destinationId) ?? 0);
+      const more = Math.max(0, Math.min(left, spared, to.rows, to.atMost - to.most));
+      wanted.set(destinationId, (wanted.get(destinationId) ?? 0) + more);
+      to.most += more;
+      left -= more;
+    };
     const start = lanes.length === 0 ? 0 : this.turn++ % lanes.length;
     for (let i = 0; i < lanes.length && left > 0; i++) {
       const lane = lanes[(start + i) % lanes.length] as Lane;
@@ -84,17 +94,18 @@ export class LaneBook {
       if (room === 0) continue;
       const rows = perSend(lane.key);
       if (rows === null) continue;
-      const { destinationId } = lane.key;
-      const spared = spare(destinationId) - (wanted.get(destinationId) ?? 0);
-      if (spared <= 0) continue;
-      const most = lane.state === 'open' ? 1 : Math.min(left, spared, room * rows);
-      wanted.set(destinationId, (wanted.get(destinationId) ?? 0) + most);
-      wants.push({ lane, most });
-      left -= most;
+      const one = { lane, rows, atMost: lane.state === 'open' ? 1 : room * rows, most: 0 };
+      give(one);
+      if (one.most === 0) continue;
+      ready.push(one);
       // Before the claim, not after it: a nudge that comes while the claim is under way must not be lost.
       lane.dueAtMs = null;
     }
-    return wants;
+    for (let before = Infinity; left > 0 && left < before;) {
+      before = left;
+      for (const one of ready) give(one);
+    }
+    return ready.map(({ lane, most }) => ({ lane, most }));
   }
 
   /** Moves the floors past what was claimed. */

@@ -63,7 +63,7 @@ update pipeline.delivery d
  where d.ctid = any (array(select at_row from picked))
 returning d.ctid::text as at_row, d.shop_id, d.destination_id, d.kind, d.subject_id, d.id, d.order_id,
           d.ledger_day::text, d.version, d.segment_day::text, d.stream_id, d.segment_seq, d.entry, d.queued_at,
-          d.due_at, d.lease, d.attempts, d.orphaned, d.losses`,
+          nullif(d.due_at, d.queued_at) as due_at, d.lease, d.attempts, d.orphaned, d.losses`,
 };
 
 interface ClaimRow extends Record<string, unknown> {
@@ -81,7 +81,8 @@ interface ClaimRow extends Record<string, unknown> {
   segment_seq: string;
   entry: number;
   queued_at: Date;
-  due_at: Date;
+  /** `null` = as queued_at: printing and reading an instant is a good part of what a claim costs. */
+  due_at: Date | null;
   lease: string;
   attempts: number;
   orphaned: boolean;
@@ -119,7 +120,7 @@ export async function claimDue(
       segmentSeq: row.segment_seq,
       entry: row.entry,
       queuedAt: row.queued_at,
-      dueAt: row.due_at,
+      dueAt: row.due_at ?? row.queued_at,
       lease: row.lease,
       attempts: row.attempts,
       orphaned: row.orphaned,

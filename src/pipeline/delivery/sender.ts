@@ -9,12 +9,14 @@ import type {
   DestinationAdapter,
   DestinationKind,
   Formatted,
+  InboxEntry,
   Outcome,
   PayloadPointer,
   PipelineEvent,
+  SendItem,
   Shop,
 } from '../contract.js';
-import { keyOf, type EventCache, type ReadWebhook } from '../event-cache.js';
+import type { EventCache, ReadWebhook } from '../event-cache.js';
 import { eventId } from '../event/event-id.js';
 import { SegmentUnreadable } from '../inbox/inbox-reader.js';
 import { purchasePointer } from '../ledger/ledger.js';
@@ -27,6 +29,7 @@ import { isSpent, retryDelayMs } from './retry.js';
 import type { SettleQueue } from './settle-queue.js';
 
 const LOSSES_MAX = 5; // a deploy takes one, a bad night three; an event that kills its process takes them all
+const PART_ITEMS_MIN = 50; // where a request holds one event: some 5 ms of reading and formatting
 const SEND_DEADLINE_MS = 10_000;
 const GIVE_BACK_PAUSE_MAX_MS = 10_000; // in all 13 s: within the lease
 const UNREADABLE_PAUSE_MS = 60_000; // a missing key comes with a restart
@@ -42,7 +45,13 @@ export interface SenderDeps {
   database: Database;
   webhooks: WebhookReader;
   cache: EventCache;
-  enricher: { enrichAll(shop: Shop, events: readonly PipelineEvent[]): Promise<readonly PipelineEvent[]> };
+  /** Answers at once where no event lacks anything that can be had. */
+  enricher: {
+    enrichAll(
+      shop: Shop,
+      events: readonly PipelineEvent[],
+    ): readonly PipelineEvent[] | Promise<readonly PipelineEvent[]>;
+  };
   deadLetters: DeadLetters;
   settleQueue: SettleQueue;
   clock: Clock;
@@ -51,10 +60,9 @@ export interface SenderDeps {
   metrics: DeliveryMetrics;
 }
 
-interface Prepared {
+/** Ready to be sent. Nothing of the event is left in it but the request: thousands of these wait for an answer. */
+interface Prepared extends SendItem {
   claim: Claim;
-  item: DeliveryItem;
-  formatted: Extract<Formatted, { ok: true }>;
   receivedAtMs: number;
 }
 
@@ -65,6 +73,17 @@ interface Found {
   receivedAtMs: number;
 }
 
+/** A claim whose event is not sent, and what writes down why. */
+class Ended {
+  constructor(
+    readonly claim: Claim,
+    readonly end: () => Promise<void>,
+  ) {}
+}
+
+/** A webhook as it was found: read before, to be read, not readable, or gone. */
+type Source = ReadWebhook | InboxEntry | SegmentUnreadable | null;
+
 /** Where a lane's claims go. */
 export interface Route {
   shop: Shop;
@@ -72,30 +91,61 @@ export interface Route {
   adapter: DestinationAdapter;
 }
 
+/** What the worker hears of a delivery while it is under way. */
+export interface Progress {
+  /** So many claims have had their turn, or were given up: the processor is free for others. */
+  turned(claims: number): void;
+  /** A request has ended. */
+  sent(): void;
+}
+
 /** Brings claimed deliveries to their destination: reads, enriches, formats, sends, and settles what came of it. */
 export class Sender {
+  private lastTurn: Promise<void> = Promise.resolve();
+
   constructor(private readonly deps: SenderDeps) {}
 
   /**
    * All claims are of one lane. Resolves when each has an outcome that is written, or is left to its lease.
    *
-   * @param sent called whenever a request has ended, so that the next claim need not wait for the rest
+   * They are read and formatted in parts of about a request, and sent part by part: between two parts others have
+   * their turn, and what was parsed is garbage before the next part is.
+   *
+   * @param progress so that the next claim need not wait for the rest of these
    */
-  async deliver(lane: Lane, claims: readonly Claim[], route: Route, sent: () => void): Promise<void> {
+  async deliver(lane: Lane, claims: readonly Claim[], route: Route, progress: Progress): Promise<void> {
+    const { adapter } = route;
+    const partItems = adapter.batch.items * Math.ceil(PART_ITEMS_MIN / adapter.batch.items);
+    const parts: Promise<void>[] = [];
+    for (let at = 0; at < claims.length; at += partItems) {
+      const part = claims.slice(at, at + partItems);
+      // Counted from the claim on, so that the lane's room is right while events are being prepared.
+      const reserved = Math.ceil(part.length / adapter.batch.items);
+      lane.sending += reserved;
+      parts.push(this.deliverPart(lane, part, reserved, route, progress));
+    }
+    await Promise.allSettled(parts); // each to its end, whatever becomes of the others: the caller counts what is under way
+    await Promise.all(parts);
+  }
+
+  private async deliverPart(
+    lane: Lane,
+    claims: readonly Claim[],
+    reserved: number,
+    route: Route,
+    progress: Progress,
+  ): Promise<void> {
     const { destination, adapter } = route;
-    // Counted from the claim on, so that the lane's room is right while events are being prepared.
-    const reserved = Math.ceil(claims.length / adapter.batch.items);
-    lane.sending += reserved;
     const unready: Claim[] = [];
     let prepared: Prepared[];
     try {
-      prepared = await this.prepare(claims, route, unready);
+      prepared = await this.prepare(claims, route, unready, progress);
     } finally {
       lane.sending -= reserved;
     }
     const batches = splitBatches(prepared, adapter.batch);
     await Promise.all([
-      ...batches.map((batch) => this.sendBatch(lane, batch, destination, adapter, sent)),
+      ...batches.map((batch) => this.sendBatch(lane, batch, destination, adapter, progress)),
       this.giveBack(unready),
     ]);
   }
@@ -121,86 +171,111 @@ export class Sender {
   /**
    * Reads, enriches and formats; what cannot be formatted is buried here. One claim's trouble is its own.
    *
+   * Once it is its turn nothing is waited for, unless an event lacks something: so what is parsed dies young.
+   *
    * @param unready takes the claims that could not be prepared for now
    */
-  private async prepare(claims: readonly Claim[], route: Route, unready: Claim[]): Promise<Prepared[]> {
-    const read = await this.readAll(claims).catch((error: unknown) => {
+  private async prepare(
+    claims: readonly Claim[],
+    route: Route,
+    unready: Claim[],
+    progress: Progress,
+  ): Promise<Prepared[]> {
+    const sources = await this.load(claims).catch((error: unknown) => {
       this.deps.log.error({ err: error, claims: claims.length }, 'payloads could not be read; trying again');
       unready.push(...claims);
       return null;
     });
-    if (read === null) return [];
-    const each = async <Input, Output>(
+    await this.turn();
+    progress.turned(claims.length); // the rest of this turn is ours, and what is waited for after it is no work
+    if (sources === null) return [];
+    const ended: Ended[] = [];
+    const notPrepared = (claim: Claim, error: unknown): null => {
+      this.deps.log.error({ err: error, subject: claim.subjectId }, 'delivery not prepared; trying again');
+      unready.push(claim);
+      return null;
+    };
+    const each = <Input, Output>(
       inputs: readonly Input[],
       claimOf: (input: Input) => Claim,
-      step: (input: Input, index: number) => Promise<Output | null>,
-    ): Promise<Output[]> => {
-      const outputs = await Promise.all(
-        inputs.map((input, index) =>
-          step(input, index).catch((error: unknown) => {
-            const claim = claimOf(input);
-            this.deps.log.error({ err: error, subject: claim.subjectId }, 'delivery not prepared; trying again');
-            unready.push(claim);
-            return null;
-          }),
-        ),
-      );
-      return outputs.filter((output) => output !== null);
+      step: (input: Input, index: number) => Output | Ended,
+    ): Output[] => {
+      const outputs: Output[] = [];
+      for (const [index, input] of inputs.entries()) {
+        try {
+          const output = step(input, index);
+          if (output instanceof Ended) ended.push(output);
+          else outputs.push(output);
+        } catch (error) {
+          notPrepared(claimOf(input), error);
+        }
+      }
+      return outputs;
     };
-    const found = await each(
+    let found = each(
       claims,
       (claim) => claim,
-      (claim) => this.find(claim, read.get(keyOf(claim)), route.adapter),
+      (claim, index) => this.find(claim, sources[index] ?? null, route.adapter),
     );
-    const events = await this.deps.enricher.enrichAll(
+    if (found.some(lacksOrderName)) {
+      const named = await Promise.all(
+        found.map((one) => this.withOrderName(one).catch((error: unknown) => notPrepared(one.claim, error))),
+      );
+      found = named.filter((one) => one !== null);
+    }
+    const enriching = this.deps.enricher.enrichAll(
       route.shop,
       found.map(({ event }) => event),
     );
-    return each(
+    const events = enriching instanceof Promise ? await enriching : enriching;
+    const prepared = each(
       found,
       ({ claim }) => claim,
-      (one, index) => this.format({ ...one, event: events[index] ?? one.event }, route),
+      (one, index) => this.format(one, events[index] ?? one.event, route),
     );
+    await Promise.all(ended.map(({ claim, end }) => end().catch((error: unknown) => notPrepared(claim, error))));
+    return prepared;
   }
 
-  /** @returns `null` when there is nothing to send, which is then written down */
-  private async find(
-    claim: Claim,
-    webhook: ReadWebhook | SegmentUnreadable | undefined,
-    adapter: DestinationAdapter,
-  ): Promise<Found | null> {
-    if (webhook instanceof SegmentUnreadable) {
-      // With the key that sealed it, it can be read again; damaged bytes stay damaged.
-      if (webhook.cause instanceof PlumblineError) await this.postpone(claim, webhook.message);
-      else await this.bury(claim, 'ours', 'payload-unreadable', webhook.message, 0, 'failed');
-      return null;
+  /** Resolves when it is the caller's turn: one at a time, with a turn of the event loop between two. */
+  private turn(): Promise<void> {
+    return (this.lastTurn = this.lastTurn.then(() => new Promise((resolve) => setImmediate(resolve))));
+  }
+
+  private find(claim: Claim, source: Source, adapter: DestinationAdapter): Found | Ended {
+    if (source instanceof SegmentUnreadable) {
+      return new Ended(claim, () =>
+        // With the key that sealed it, it can be read again; damaged bytes stay damaged.
+        source.cause instanceof PlumblineError
+          ? this.postpone(claim, source.message)
+          : this.bury(claim, 'ours', 'payload-unreadable', source.message, 0, 'failed'),
+      );
     }
-    const event = webhook?.events.find((candidate) => candidate.kind === claim.kind);
-    if (!webhook || !event) {
-      await this.bury(claim, 'ours', webhook ? 'event-not-in-payload' : 'payload-expired', null, 0, 'failed');
-      return null;
-    }
+    const buried = (reason: string, detail: string | null, state: 'failed' | 'unconfirmable'): Ended =>
+      new Ended(claim, () => this.bury(claim, 'ours', reason, detail, 0, state));
+    if (source === null) return buried('payload-expired', null, 'failed');
+    const webhook = 'events' in source ? source : this.deps.webhooks.read(source);
+    const event = webhook.events.find((candidate) => candidate.kind === claim.kind);
+    if (!event) return buried('event-not-in-payload', null, 'failed');
     // Not before its time is over: a claim is lost with the database as well, through no fault of the event.
     if (claim.losses >= LOSSES_MAX && isSpent(claim.queuedAt.getTime(), this.deps.clock.nowMs())) {
-      const detail = `its claim was lost ${claim.losses} times in a row`;
-      await this.bury(claim, 'ours', 'process-ended-repeatedly', detail, 0, 'unconfirmable');
-      return null;
+      return buried('process-ended-repeatedly', `its claim was lost ${claim.losses} times in a row`, 'unconfirmable');
     }
     if (claim.orphaned && !adapter.isIdempotent(claim.kind)) {
       // The process that held it died between sending and settling. Sending again could count it twice.
-      await this.bury(claim, 'ours', 'ambiguous-not-repeatable', 'a process ended during the call', 0, 'unconfirmable');
-      return null;
+      return buried('ambiguous-not-repeatable', 'a process ended during the call', 'unconfirmable');
     }
     return { claim, event, receivedAtMs: webhook.receivedAtMs };
   }
 
-  private async format(
-    { claim, event, receivedAtMs }: Found,
+  private format(
+    { claim, receivedAtMs }: Found,
+    event: PipelineEvent,
     { shop, destination, adapter }: Route,
-  ): Promise<Prepared | null> {
+  ): Prepared | Ended {
     const item: DeliveryItem = {
       shop,
-      event: await this.withOrderName(claim, event),
+      event,
       eventId: eventId({
         shopDomain: shop.domain,
         subjectId: claim.subjectId,
@@ -212,45 +287,41 @@ export class Sender {
     };
     const formatted = formatOrFail(adapter, item, destination);
     if (!formatted.ok) {
-      await this.bury(claim, formatted.lane, formatted.reason, formatted.detail, 0, 'failed');
-      return null;
+      const { lane, reason, detail } = formatted;
+      return new Ended(claim, () => this.bury(claim, lane, reason, detail, 0, 'failed'));
     }
-    return { claim, item, formatted, receivedAtMs };
+    return { claim, kind: claim.kind, eventId: item.eventId, formatted, receivedAtMs };
   }
 
   /** A refund's body does not carry its order's name, and a shop may know its GA4 transactions by it. */
-  private async withOrderName(claim: Claim, event: PipelineEvent): Promise<PipelineEvent> {
-    if (event.kind !== 'refund' || event.orderName !== null) return event;
+  private async withOrderName(found: Found): Promise<Found> {
+    if (!lacksOrderName(found)) return found;
+    const { claim, event } = found;
     const pointer = await purchasePointer(this.deps.database, claim.shopId, event.orderId);
-    const order = pointer ? await this.readOne(pointer) : null;
-    const orderName = order instanceof SegmentUnreadable ? null : (order?.events[0]?.orderName ?? null);
-    return { ...event, orderName };
+    const order = pointer ? await this.loadOne(pointer) : null;
+    const known = order === null || order instanceof SegmentUnreadable ? null : this.deps.webhooks.read(order);
+    return { ...found, event: { ...event, orderName: known?.events[0]?.orderName ?? null } };
   }
 
-  private async readAll(claims: readonly Claim[]): Promise<Map<string, ReadWebhook | SegmentUnreadable>> {
-    const read = new Map<string, ReadWebhook | SegmentUnreadable>();
-    const absent: Claim[] = [];
-    for (const claim of claims) {
-      const cached = this.deps.cache.get(claim);
-      if (cached) read.set(keyOf(claim), cached);
-      else absent.push(claim);
-    }
-    if (absent.length === 0) return read;
-    const loaded = await this.deps.webhooks.read(absent).catch((error: unknown) => {
+  /** In the order of the claims. */
+  private async load(claims: readonly Claim[]): Promise<Source[]> {
+    const sources: Source[] = claims.map((claim) => this.deps.cache.get(claim) ?? null);
+    const absent = claims.flatMap((claim, index) => (sources[index] === null ? [{ claim, index }] : []));
+    if (absent.length === 0) return sources;
+    const loaded = await this.deps.webhooks.load(absent.map(({ claim }) => claim)).catch((error: unknown) => {
       if (error instanceof SegmentUnreadable) return null;
       throw error;
     });
-    for (const [i, claim] of absent.entries()) {
+    for (const [i, { claim, index }] of absent.entries()) {
       // One that cannot be opened must not hold up the others: then each is read for itself.
-      const webhook = loaded === null ? await this.readOne(claim) : loaded[i];
-      if (webhook) read.set(keyOf(claim), webhook);
+      sources[index] = loaded === null ? await this.loadOne(claim) : (loaded[i] ?? null);
     }
-    return read;
+    return sources;
   }
 
-  private async readOne(pointer: PayloadPointer): Promise<ReadWebhook | SegmentUnreadable | null> {
+  private async loadOne(pointer: PayloadPointer): Promise<InboxEntry | SegmentUnreadable | null> {
     try {
-      return (await this.deps.webhooks.read([pointer]))[0] ?? null;
+      return (await this.deps.webhooks.load([pointer]))[0] ?? null;
     } catch (error) {
       if (error instanceof SegmentUnreadable) return error;
       throw error;
@@ -262,7 +333,7 @@ export class Sender {
     batch: readonly Prepared[],
     destination: Destination,
     adapter: DestinationAdapter,
-    sent: () => void,
+    progress: Progress,
   ): Promise<void> {
     lane.sending += 1;
     const took = stopwatch();
@@ -281,12 +352,16 @@ export class Sender {
       // What people and other processes see of the breaker may be late; the outcomes must not be lost with it.
       this.deps.log.warn({ err: error, destination: destination.name }, 'breaker not written down');
     });
-    sent();
-    await Promise.all(
-      batch.map((prepared, i) =>
-        this.settleOne(lane, prepared, outcomes[i] as Outcome, destination, adapter, durationMs),
-      ),
-    );
+    progress.sent();
+    const accepted: Settlement[] = [];
+    const others: Promise<void>[] = [];
+    for (const [i, prepared] of batch.entries()) {
+      const outcome = outcomes[i] as Outcome;
+      this.deps.metrics.sent(destination.kind, outcome.outcome, durationMs);
+      if (outcome.outcome === 'accepted') accepted.push(this.acceptance(prepared, outcome, destination, durationMs));
+      else others.push(this.settleOther(lane, prepared.claim, outcome, destination, adapter, durationMs));
+    }
+    await Promise.all([this.deps.settleQueue.add(accepted), ...others]);
   }
 
   private async judgeLane(lane: Lane, outcomes: readonly Outcome[]): Promise<void> {
@@ -316,29 +391,30 @@ export class Sender {
     }
   }
 
-  private async settleOne(
+  private acceptance(
+    { claim, receivedAtMs }: Prepared,
+    { confirmed, status }: Extract<Outcome, { outcome: 'accepted' }>,
+    destination: Destination,
+    durationMs: number,
+  ): Settlement {
+    const settlement = this.settlement(claim, durationMs);
+    this.deps.metrics.accepted(destination.kind, settlement.at.getTime() - receivedAtMs);
+    return {
+      ...settlement,
+      state: confirmed ? 'confirmed' : 'accepted',
+      detail: status === undefined ? null : `HTTP ${status}`,
+    };
+  }
+
+  private async settleOther(
     lane: Lane,
-    prepared: Prepared,
-    outcome: Outcome,
+    claim: Claim,
+    outcome: Exclude<Outcome, { outcome: 'accepted' }>,
     destination: Destination,
     adapter: DestinationAdapter,
     durationMs: number,
   ): Promise<void> {
-    const { claim } = prepared;
-    this.deps.metrics.sent(destination.kind, outcome.outcome, durationMs);
     switch (outcome.outcome) {
-      case 'accepted': {
-        const at = this.deps.clock.now();
-        this.deps.metrics.accepted(destination.kind, at.getTime() - prepared.receivedAtMs);
-        await this.deps.settleQueue.add({
-          ...this.settlement(claim, durationMs),
-          state: outcome.confirmed ? 'confirmed' : 'accepted',
-          reason: null,
-          detail: outcome.status === undefined ? null : `HTTP ${outcome.status}`,
-          attempt: claim.attempts + 1,
-        });
-        return;
-      }
       case 'rejected':
         await this.bury(claim, outcome.lane, outcome.reason, outcome.detail, durationMs, 'failed');
         return;
@@ -378,14 +454,9 @@ export class Sender {
       await this.bury(claim, 'theirs', `not-delivered-in-72h`, `${reason}: ${detail}`, durationMs, 'failed');
       return;
     }
-    await this.deps.settleQueue.add({
-      ...this.settlement(claim, durationMs),
-      state: 'queued',
-      reason,
-      detail,
-      attempt: attempts,
-      dueAt: new Date(dueAtMs),
-    });
+    await this.deps.settleQueue.add([
+      { ...this.settlement(claim, durationMs), state: 'queued', reason, detail, dueAt: new Date(dueAtMs) },
+    ]);
     if (blocked) lane.resetFloor();
     lane.dueAtMs = Math.min(lane.dueAtMs ?? Infinity, dueAtMs);
   }
@@ -399,17 +470,13 @@ export class Sender {
     }
     const attempt = claim.attempts + 1;
     const dueAt = new Date(nowMs + retryDelayMs(attempt, UNREADABLE_PAUSE_MS, this.deps.random));
-    await this.deps.settleQueue.add({
-      ...this.settlement(claim, 0),
-      state: 'queued',
-      reason: 'payload-unreadable',
-      detail,
-      attempt,
-      dueAt,
-    });
+    await this.deps.settleQueue.add([
+      { ...this.settlement(claim, 0), state: 'queued', reason: 'payload-unreadable', detail, dueAt },
+    ]);
   }
 
-  private settlement(claim: Claim, durationMs: number): Omit<Settlement, 'state' | 'reason' | 'detail' | 'attempt'> {
+  /** Of this try, as far as it is the same for every outcome. */
+  private settlement(claim: Claim, durationMs: number): Settlement {
     return {
       shopId: claim.shopId,
       subjectId: claim.subjectId,
@@ -420,6 +487,10 @@ export class Sender {
       version: claim.version,
       lease: claim.lease,
       atRow: claim.atRow,
+      state: 'queued',
+      reason: null,
+      detail: null,
+      attempt: claim.attempts + 1,
       durationMs,
       at: this.deps.clock.now(),
       dueAt: null,
@@ -439,10 +510,7 @@ export class Sender {
     durationMs: number,
     state: 'failed' | 'unconfirmable',
   ): Promise<void> {
-    await this.deps.deadLetters.bury(
-      { ...this.settlement(claim, durationMs), state, reason, detail, attempt: claim.attempts + 1 },
-      lane,
-    );
+    await this.deps.deadLetters.bury({ ...this.settlement(claim, durationMs), state, reason, detail }, lane);
   }
 }
 
@@ -453,6 +521,10 @@ function formatOrFail(adapter: DestinationAdapter, item: DeliveryItem, destinati
   } catch (error) {
     return { ok: false, lane: 'ours', reason: 'format-failed', detail: messageOf(error) };
   }
+}
+
+function lacksOrderName({ event }: Found): boolean {
+  return event.kind === 'refund' && event.orderName === null;
 }
 
 function splitBatches(prepared: readonly Prepared[], limit: DestinationAdapter['batch']): Prepared[][] {

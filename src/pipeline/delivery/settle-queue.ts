@@ -6,6 +6,12 @@ const FLUSH_AFTER_MS = 3; // under load a batch fills sooner; when idle, 3 ms ar
 const BATCH_MAX = 500;
 const GIVE_UP_AFTER_MS = 20_000; // inside the lease: past it another worker may hold the row, and must
 
+interface Waiting {
+  settlement: Settlement;
+  /** Those that were added with it, and who waits for them. */
+  together: { left: number; done: () => void };
+}
+
 /**
  * Writes outcomes in batches: one statement for everything that ended within a few milliseconds.
  *
@@ -14,7 +20,7 @@ const GIVE_UP_AFTER_MS = 20_000; // inside the lease: past it another worker may
  * other with it: a batch holds outcomes of all lanes.
  */
 export class SettleQueue {
-  private waiting: { settlement: Settlement; done: () => void }[] = [];
+  private waiting: Waiting[] = [];
   private timer: NodeJS.Timeout | null = null;
   private flushing: Promise<void> | null = null;
 
@@ -23,10 +29,12 @@ export class SettleQueue {
     private readonly log: Logger,
   ) {}
 
-  /** Resolves when it is written, or given up on (the lease then decides). */
-  add(settlement: Settlement): Promise<void> {
+  /** Resolves when all are written, or given up on (their leases then decide). */
+  add(settlements: readonly Settlement[]): Promise<void> {
+    if (settlements.length === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      this.waiting.push({ settlement, done: resolve });
+      const together = { left: settlements.length, done: resolve };
+      for (const settlement of settlements) this.waiting.push({ settlement, together });
       if (this.waiting.length >= BATCH_MAX) this.flushSoon(0);
       else this.flushSoon(FLUSH_AFTER_MS);
     });
@@ -50,7 +58,7 @@ export class SettleQueue {
     while (this.waiting.length > 0) {
       const batch = this.waiting.splice(0, BATCH_MAX);
       await this.write(batch.map(({ settlement }) => settlement));
-      for (const { done } of batch) done();
+      for (const { together } of batch) if (--together.left === 0) together.done();
     }
     this.flushing = null;
     // Something may have come between the last look and the line above.

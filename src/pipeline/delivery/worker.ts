@@ -8,8 +8,11 @@ import { laneName, type Lane, type LaneKey } from './lane.js';
 import { claimDue, type Claim } from './queue.js';
 import type { Route, Sender } from './sender.js';
 
-const CLAIM_MAX = 1_000;
 const IN_FLIGHT_MAX = 3_000; // items, some 30 MB of events at the most
+// Items that wait for their turn to be read and formatted. Claimed any sooner they would not go out any sooner, and what waits in
+// memory is copied by the garbage collector in the meantime.
+const WAITING_MAX = 600;
+const CLAIM_MIN = WAITING_MAX / 2; // below it a claim's own cost shows
 const DESTINATION_IN_FLIGHT_MAX = IN_FLIGHT_MAX / 4; // however slow one is, there is room for the others
 const STOP_WITHIN_MS = 6_000; // of the 10 s the whole service has, its database's end included
 
@@ -31,6 +34,7 @@ export class DeliveryWorker {
   private readonly loop: Loop;
   private readonly underWay = new Set<Promise<void>>();
   private inFlight = 0;
+  private waiting = 0;
   private readonly inFlightAt = new Map<number, number>(); // by destination
 
   constructor(private readonly deps: WorkerDeps) {
@@ -86,7 +90,8 @@ export class DeliveryWorker {
   private async round(): Promise<Round> {
     const nowMs = this.deps.clock.nowMs();
     await this.lanes.discover(nowMs);
-    const budget = Math.min(CLAIM_MAX, IN_FLIGHT_MAX - this.inFlight);
+    if (this.waiting > WAITING_MAX - CLAIM_MIN) return 'idle'; // until some of them have had their turn
+    const budget = Math.min(WAITING_MAX - this.waiting, IN_FLIGHT_MAX - this.inFlight);
     const wants = this.lanes.pick(
       nowMs,
       budget,
@@ -124,13 +129,23 @@ export class DeliveryWorker {
     const lane: Lane = this.lanes.lane(first);
     this.count(first.destinationId, claims.length);
     const { sender } = this.deps;
+    let waiting = claims.length;
+    const turned = (some: number): void => {
+      waiting -= some;
+      this.waiting -= some;
+      this.loop.wake();
+    };
+    this.waiting += waiting;
     // Without a route the destination was disabled between pick and claim.
-    const work = (route ? sender.deliver(lane, claims, route, () => this.loop.wake()) : sender.giveBack(claims))
+    const work = (
+      route ? sender.deliver(lane, claims, route, { turned, sent: () => this.loop.wake() }) : sender.giveBack(claims)
+    )
       .catch((error: unknown) => {
         this.deps.log.error({ err: error }, 'delivery failed before an outcome; the lease returns it');
       })
       .finally(() => {
         this.count(first.destinationId, -claims.length);
+        turned(waiting);
         this.underWay.delete(work);
         this.loop.wake();
       });

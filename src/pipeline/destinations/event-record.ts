@@ -1,5 +1,4 @@
 import type { DeliveryItem, Destination, EventLine, Kind, PipelineEvent } from '../contract.js';
-import { bodyText } from '../event/body.js';
 import { ChosenMoney } from './chosen-money.js';
 
 /**
@@ -122,8 +121,8 @@ function payloadText(event: PipelineEvent, money: ChosenMoney): string {
     landing_site: event.landingSite,
     checkout_token: event.checkoutToken,
   };
-  // The body is most of it, and its text is at hand.
-  return withLast(known, 'shopify', bodyText(event.payload));
+  // The body is most of it: its text is taken as it is, not parsed and printed again.
+  return withLast(known, 'shopify', event.body.text());
 }
 
 /** @param json of the value */

@@ -3,7 +3,7 @@ import type { Clock } from '../../kernel/clock.js';
 import { messageOf } from '../../kernel/errors.js';
 import type { HttpOut } from '../../kernel/http-out.js';
 import type { Logger } from '../../kernel/log.js';
-import type { DeliveryItem, Destination, DestinationAdapter, Formatted, Kind, Outcome } from '../contract.js';
+import type { DeliveryItem, Destination, DestinationAdapter, Formatted, Kind, Outcome, SendItem } from '../contract.js';
 import { BODY_MAX_BYTES, GA4_EVENT_NAMES, formatGa4, type Ga4Request } from './ga4-format.js';
 import type { Ga4ReadBack } from './ga4-read-back.js';
 import { GA4_SETTINGS, type Ga4Settings } from './ga4-settings.js';
@@ -53,15 +53,11 @@ export class Ga4Adapter implements DestinationAdapter {
     return formatGa4(item, destination, this.settings.orNull(destination)?.transactionId ?? 'order-id');
   }
 
-  async send(
-    items: readonly { item: DeliveryItem; formatted: Extract<Formatted, { ok: true }> }[],
-    destination: Destination,
-    signal: AbortSignal,
-  ): Promise<Outcome[]> {
+  async send(items: readonly SendItem[], destination: Destination, signal: AbortSignal): Promise<Outcome[]> {
     return Promise.all(
-      items.map(({ item, formatted }) =>
+      items.map(({ kind, formatted }) =>
         // `formatted.request` comes from `format` above: the type is lost in the contract's common shape only.
-        this.sendOne(item, formatted.request as Ga4Request, destination, signal).catch((error: unknown) =>
+        this.sendOne(kind, formatted.request as Ga4Request, destination, signal).catch((error: unknown) =>
           faultOutcome(messageOf(error)),
         ),
       ),
@@ -73,7 +69,7 @@ export class Ga4Adapter implements DestinationAdapter {
   }
 
   private async sendOne(
-    { event }: DeliveryItem,
+    kind: Kind,
     request: Ga4Request,
     destination: Destination,
     signal: AbortSignal,
@@ -88,7 +84,7 @@ export class Ga4Adapter implements DestinationAdapter {
     }
     const url = collectUrl(settings, '/mp/collect');
     const result = await this.http.request({ method: 'POST', url, headers: HEADERS, body: request.body, signal });
-    return outcomeOf(result, { nowMs: this.clock.nowMs(), idempotent: this.isIdempotent(event.kind), secrets });
+    return outcomeOf(result, { nowMs: this.clock.nowMs(), idempotent: this.isIdempotent(kind), secrets });
   }
 
   /**

@@ -11,6 +11,7 @@ import {
   type Formatted,
   type Kind,
   type Outcome,
+  type SendItem,
 } from '../contract.js';
 import { bisect, type Tried } from './bisect.js';
 import { eventRecord } from './event-record.js';
@@ -74,11 +75,7 @@ export class PostgresAdapter implements DestinationAdapter {
     return { ok: true, request: row, bytes: Buffer.byteLength(row.payload) + 300 };
   }
 
-  async send(
-    items: readonly { item: DeliveryItem; formatted: Extract<Formatted, { ok: true }> }[],
-    destination: Destination,
-    signal: AbortSignal,
-  ): Promise<Outcome[]> {
+  async send(items: readonly SendItem[], destination: Destination, signal: AbortSignal): Promise<Outcome[]> {
     // `request` comes from `format` above: the type is lost in the contract's common shape only.
     const rows = items.map(({ formatted }) => formatted.request as Row);
     const late = new Promise<Outcome[]>((resolve) => {

@@ -55,17 +55,15 @@ function identityOf(event: PipelineEvent): Json {
 }
 
 function contextOf(event: PipelineEvent): Json {
-  const campaign = Object.entries({
+  const campaign = present({
     name: event.campaign['utm_campaign'],
     source: event.campaign['utm_source'],
     medium: event.campaign['utm_medium'],
     term: event.campaign['utm_term'],
     content: event.campaign['utm_content'],
-  }).filter(([, value]) => value !== undefined);
-  return {
-    library: { name: 'plumbline' },
-    ...(campaign.length > 0 ? { campaign: Object.fromEntries(campaign) } : {}),
-  };
+  });
+  const library = { name: 'plumbline' };
+  return Object.keys(campaign).length > 0 ? { library, campaign } : { library };
 }
 
 function traitsOf({ customer, occurredAt }: PipelineEvent): Json {
@@ -112,7 +110,7 @@ function propertiesOf({ event, shop }: DeliveryItem, money: ChosenMoney): Json {
 
 function fullProduct(line: EventLine, index: number, money: ChosenMoney): Json {
   return present({
-    ...leanProduct(line, money),
+    ...leanFields(line, money),
     category: line.productType,
     name: line.title,
     brand: line.vendor,
@@ -122,12 +120,16 @@ function fullProduct(line: EventLine, index: number, money: ChosenMoney): Json {
 }
 
 function leanProduct(line: EventLine, money: ChosenMoney): Json {
-  return present({
+  return present(leanFields(line, money));
+}
+
+function leanFields(line: EventLine, money: ChosenMoney) {
+  return {
     product_id: line.productId ?? line.variantId ?? line.lineId,
     sku: line.sku,
     price: Number(line.price[money.view].amount),
     quantity: line.quantity,
-  });
+  };
 }
 
 function numberOf(amount: string | null): number | null {
@@ -136,7 +138,12 @@ function numberOf(amount: string | null): number | null {
 
 /** What is not known is left out: Segment keeps a null as if it had been said. */
 function present(fields: Json): Json {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null && value !== undefined));
+  const known: Json = {};
+  for (const key in fields) {
+    const value = fields[key];
+    if (value !== null && value !== undefined) known[key] = value;
+  }
+  return known;
 }
 
 function sized(content: Json): Formatted {

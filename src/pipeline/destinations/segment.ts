@@ -9,6 +9,7 @@ import {
   type Formatted,
   type Kind,
   type Outcome,
+  type SendItem,
 } from '../contract.js';
 import { bisect, type Tried } from './bisect.js';
 import { faultOutcome, outcomeOf } from './outcome.js';
@@ -58,11 +59,7 @@ export class SegmentAdapter implements DestinationAdapter {
     return formatSegment(item, destination);
   }
 
-  async send(
-    items: readonly { item: DeliveryItem; formatted: Extract<Formatted, { ok: true }> }[],
-    destination: Destination,
-    signal: AbortSignal,
-  ): Promise<Outcome[]> {
+  async send(items: readonly SendItem[], destination: Destination, signal: AbortSignal): Promise<Outcome[]> {
     // `request` comes from `format` above: the type is lost in the contract's common shape only.
     const messages = items.map(({ formatted }) => (formatted.request as SegmentRequest).message);
     try {

@@ -11,6 +11,7 @@ import {
   type Formatted,
   type Kind,
   type Outcome,
+  type SendItem,
 } from '../contract.js';
 import { eventRecord, recordText } from './event-record.js';
 import { faultOutcome, outcomeOf } from './outcome.js';
@@ -89,14 +90,10 @@ export class WebhookAdapter implements DestinationAdapter {
     };
   }
 
-  async send(
-    items: readonly { item: DeliveryItem; formatted: Extract<Formatted, { ok: true }> }[],
-    destination: Destination,
-    signal: AbortSignal,
-  ): Promise<Outcome[]> {
+  async send(items: readonly SendItem[], destination: Destination, signal: AbortSignal): Promise<Outcome[]> {
     return Promise.all(
-      items.map(({ item, formatted }) =>
-        this.post(item.eventId, String(formatted.request), destination, signal).catch((error: unknown) =>
+      items.map(({ eventId, formatted }) =>
+        this.post(eventId, String(formatted.request), destination, signal).catch((error: unknown) =>
           faultOutcome(messageOf(error)),
         ),
       ),

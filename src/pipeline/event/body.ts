@@ -1,59 +1,34 @@
-import type { Fields } from './fields.js';
-
-const TEXT = Symbol('the text of a body');
+import type { EventBody } from '../contract.js';
+import { losslessText } from './lossless-json.js';
 
 /**
- * A body that is kept as its text and parsed when somebody looks at a field. Thousands of events wait for their
- * delivery in memory: parsed, each would take three times as much of it, in some 500 objects that the garbage
- * collector has to visit, and most destinations never look.
+ * The body an event was read from: its bytes, which lie outside of V8's heap, and their text for whoever asks.
  *
- * @param text of a JSON object; it has been parsed before, so it is valid
+ * Thousands of events wait for their delivery in memory. As text or parsed, each body would be copied by the garbage
+ * collector again and again until it is delivered, and most destinations never look at it.
  */
-export function lazyBody(text: string): Fields {
-  return new Proxy<Fields>({}, new LazyBody(text));
+export class WebhookBody implements EventBody {
+  private isCopy = false;
+
+  /** @param bytes of a JSON object; they have been parsed before, so they are valid */
+  constructor(private bytes: Buffer) {}
+
+  text(): string {
+    return jsonText(this.bytes);
+  }
+
+  keep(): void {
+    if (this.isCopy) return;
+    this.bytes = Buffer.from(this.bytes);
+    this.isCopy = true;
+  }
 }
 
-/** A body as JSON: the text it came as, when it is a lazy one. */
-export function bodyText(body: Fields): string {
-  const text: unknown = Reflect.get(body, TEXT);
-  return typeof text === 'string' ? text : JSON.stringify(body);
+/** A body's bytes as text that JSON.parse reads losslessly. */
+export function jsonText(bytes: Buffer): string {
+  return losslessText(withoutByteOrderMark(bytes.toString('utf8')));
 }
 
-class LazyBody implements ProxyHandler<Fields> {
-  private parsed: Fields | null = null;
-
-  constructor(private readonly text: string) {}
-
-  get(_target: Fields, key: string | symbol): unknown {
-    return key === TEXT ? this.text : Reflect.get(this.fields(), key);
-  }
-
-  has(_target: Fields, key: string | symbol): boolean {
-    return Reflect.has(this.fields(), key);
-  }
-
-  ownKeys(): ArrayLike<string | symbol> {
-    return Reflect.ownKeys(this.fields());
-  }
-
-  getOwnPropertyDescriptor(_target: Fields, key: string | symbol): PropertyDescriptor | undefined {
-    return Reflect.getOwnPropertyDescriptor(this.fields(), key);
-  }
-
-  set(): boolean {
-    return false;
-  }
-
-  defineProperty(): boolean {
-    return false;
-  }
-
-  deleteProperty(): boolean {
-    return false;
-  }
-
-  // The cast is safe: `lazyBody` is given the text of an object.
-  private fields(): Fields {
-    return (this.parsed ??= JSON.parse(this.text) as Fields);
-  }
+function withoutByteOrderMark(text: string): string {
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { PipelineEvent, ShopSettings } from '../contract.js';
 
 /** Note attributes in which a storefront keeps Google Analytics' ids; compared without case. */
@@ -75,7 +75,7 @@ function unescaped(value: string): string {
 }
 
 function syntheticClientId(identity: string): string {
-  const digest = createHash('sha256').update(`plumbline browser\n${identity}`).digest();
+  const digest = hash('sha256', `plumbline browser\n${identity}`, 'buffer');
   const positive = (offset: number): number => digest.readUInt32BE(offset) & 0x7fffffff || 1;
   return `${positive(0)}.${positive(4)}`;
 }

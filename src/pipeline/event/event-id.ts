@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Kind } from '../contract.js';
 
 /**
@@ -10,5 +10,5 @@ import type { Kind } from '../contract.js';
 export function eventId(fact: { shopDomain: string; subjectId: string; kind: Kind; version: string }): string {
   // The shop is part of it because Segment's dedupe is global to all of Segment. JSON keeps the parts apart.
   const name = JSON.stringify([fact.shopDomain.toLowerCase(), fact.subjectId, fact.kind, fact.version]);
-  return `plb_${createHash('sha256').update(name).digest('hex').slice(0, 40)}`;
+  return `plb_${hash('sha256', name, 'hex').slice(0, 40)}`;
 }

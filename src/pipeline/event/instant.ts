@@ -71,9 +71,13 @@ export function instantOfMs(ms: number): Instant {
   return { ms: Math.trunc(ms), microsBelowMs: 0 };
 }
 
+/** One order mostly says one instant several times: created, processed, and its day. */
+let lastPrinted = { ms: 0, text: new Date(0).toISOString() };
+
 /** RFC 3339 UTC with milliseconds. */
-export function instantText(instant: Instant): string {
-  return new Date(instant.ms).toISOString();
+export function instantText({ ms }: Instant): string {
+  if (ms !== lastPrinted.ms) lastPrinted = { ms, text: new Date(ms).toISOString() };
+  return lastPrinted.text;
 }
 
 /** `YYYY-MM-DD`, UTC. */

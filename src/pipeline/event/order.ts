@@ -70,6 +70,7 @@ function orderFrame(body: Fields, context: ReadContext): PipelineEvent {
     orderName: textAt(body, 'name'),
     payment: paymentOf(body, context.topic, total),
     cancelled: typeof body['cancelled_at'] === 'string' && body['cancelled_at'] !== '',
+    hasRefunds: Array.isArray(body['refunds']) && body['refunds'].length > 0,
     test: body['test'] === true,
     channel: textAt(body, 'source_name'),
     total,

@@ -1,7 +1,6 @@
-import type { EventCustomer, Kind, PipelineEvent } from '../contract.js';
+import type { EventBody, EventCustomer, Kind, PipelineEvent } from '../contract.js';
 import { browserIds, type BrowserIdNames } from './browser-ids.js';
 import { campaignOf } from './campaign.js';
-import type { Fields } from './fields.js';
 import { instantText, utcDay, type Instant } from './instant.js';
 
 /** What is known around the bytes and is the same for every event read from them. */
@@ -14,8 +13,8 @@ export interface ReadContext {
   /** See `PipelineEvent.dueAt`. */
   dueAt: Instant;
   browserIdNames: BrowserIdNames;
-  /** The body, as events carry it. */
-  payload: Fields;
+  /** As events carry it. */
+  body: EventBody;
 }
 
 /** The body does not say what it is about. */
@@ -66,7 +65,8 @@ export function blankEvent(context: ReadContext, known: Known): PipelineEvent {
     attributes: known.attributes,
     checkoutToken: null,
     isFullRefund: false,
-    payload: context.payload,
+    hasRefunds: false,
+    body: context.body,
   };
 }
 

@@ -1,12 +1,11 @@
 import type { InboxEntry, PipelineEvent, Reading } from '../contract.js';
 import { messageOf } from '../../kernel/errors.js';
-import { lazyBody } from './body.js';
+import { WebhookBody, jsonText } from './body.js';
 import { DEFAULT_BROWSER_ID_NAMES, type BrowserIdNames } from './browser-ids.js';
 import { readCheckout } from './checkout.js';
 import { readCustomer } from './customer.js';
 import { WrongType, instantAt, isFields, ownId, type Fields } from './fields.js';
 import { instantOfMs, parseInstant, type Instant } from './instant.js';
-import { losslessText } from './lossless-json.js';
 import { readOrder } from './order.js';
 import { NoId, type ReadContext } from './read-context.js';
 import { readRefund } from './refund.js';
@@ -56,7 +55,7 @@ export function readWebhook(entry: InboxEntry, browserIdNames: BrowserIdNames = 
       triggeredAt,
       dueAt: FETCHED.has(entry.source) ? (changedAt(body.fields) ?? triggeredAt) : triggeredAt,
       browserIdNames,
-      payload: lazyBody(body.text),
+      body: new WebhookBody(entry.body),
     });
     return { outcome: 'event', events };
   } catch (error) {
@@ -75,12 +74,10 @@ function changedAt(body: Fields): Instant | null {
   return instantAt(body, 'updated_at') ?? instantAt(body, 'created_at');
 }
 
-function parseBody(bytes: Buffer): { fields: Fields; text: string } | Extract<Reading, { outcome: 'unmappable' }> {
-  let text: string;
+function parseBody(bytes: Buffer): { fields: Fields } | Extract<Reading, { outcome: 'unmappable' }> {
   let parsed: unknown;
   try {
-    text = losslessText(withoutByteOrderMark(bytes.toString('utf8')));
-    parsed = JSON.parse(text);
+    parsed = JSON.parse(jsonText(bytes));
   } catch (error) {
     return {
       outcome: 'unmappable',
@@ -92,7 +89,7 @@ function parseBody(bytes: Buffer): { fields: Fields; text: string } | Extract<Re
   if (!isFields(parsed)) {
     return { outcome: 'unmappable', reason: 'not-an-object', detail: 'the body is JSON but no object', id: null };
   }
-  return { fields: parsed, text };
+  return { fields: parsed };
 }
 
 function idIfAny(body: Fields): string | null {
@@ -106,10 +103,6 @@ function idIfAny(body: Fields): string | null {
 /** V8 quotes the text around the fault; a body can hold personal data, so only the kind of fault is kept. */
 function withoutQuote(error: unknown): string {
   return (messageOf(error).split(/[,"'`]|\.\.\./, 1)[0] ?? '').trim();
-}
-
-function withoutByteOrderMark(text: string): string {
-  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
 }
 
 /** `{"id": …}` alone is what Shopify sends instead of a body over the transport's limit (docs/shopify.md, "Size"). */

@@ -132,6 +132,8 @@ const SEGMENTS_AT_ONCE = 16; // of up to about 1 MB each: bounds what one load h
 export class InboxReader {
   private readonly cache: SegmentCache;
   private readonly elapsedMs = stopwatch();
+  /** Segments that are being loaded: lanes that work side by side want the same ones at the same time. */
+  private readonly loading = new Map<string, Promise<OpenSegment | null>>();
   private readonly unreadableStreams = new Map<number, { error: SegmentUnreadable; retryAtMs: number }>();
   private nextCloseMs = 0;
 
@@ -189,23 +191,35 @@ export class InboxReader {
   }
 
   /**
-   * Payloads in the order of the pointers, each a copy that keeps no segment alive.
+   * Payloads in the order of the pointers, each a copy that keeps no segment alive: the webhooks of one lane may lie
+   * one in each segment.
    *
    * @returns `null` in the place of those whose partition has been dropped
    * @throws SegmentUnreadable
    */
   async loadPayloads(database: Queryable, pointers: readonly PayloadPointer[]): Promise<(InboxEntry | null)[]> {
     const loaded = new Array<InboxEntry | null>(pointers.length).fill(null);
-    const missing = new Map<string, number[]>();
-    pointers.forEach((pointer, index) => {
+    const missing = new Map<string, { segment: PayloadPointer; indexes: number[] }>();
+    for (const [index, pointer] of pointers.entries()) {
       const key = keyOf(pointer.streamId, pointer.segmentSeq);
       const segment = this.cache.get(key);
+      const wanted = missing.get(key);
       if (segment) loaded[index] = copyOf(segment.entry(pointer.entry));
-      else missing.set(key, [...(missing.get(key) ?? []), index]);
-    });
+      else if (wanted) wanted.indexes.push(index);
+      else missing.set(key, { segment: pointer, indexes: [index] });
+    }
     const groups = [...missing.values()];
     for (let at = 0; at < groups.length; at += SEGMENTS_AT_ONCE) {
-      await this.loadSegments(database, pointers, groups.slice(at, at + SEGMENTS_AT_ONCE), loaded);
+      const some = groups.slice(at, at + SEGMENTS_AT_ONCE);
+      const segments = await this.segments(
+        database,
+        some.map(({ segment }) => segment),
+      );
+      for (const [place, { indexes }] of some.entries()) {
+        const segment = segments[place];
+        if (!segment) continue;
+        for (const index of indexes) loaded[index] = copyOf(segment.entry(pointers[index]?.entry ?? 0));
+      }
     }
     return loaded;
   }
@@ -307,37 +321,48 @@ export class InboxReader {
     };
   }
 
-  private async loadSegments(
-    database: Queryable,
-    pointers: readonly PayloadPointer[],
-    groups: readonly number[][],
-    loaded: (InboxEntry | null)[],
-  ): Promise<void> {
-    const wanted = groups.map((indexes) => pointers[indexes[0] ?? 0]);
-    const { rows } = await database.query<SegmentRow>(LOAD_SEGMENTS, [
-      wanted.map((pointer) => pointer?.segmentDay),
-      wanted.map((pointer) => pointer?.streamId),
-      wanted.map((pointer) => pointer?.segmentSeq),
-    ]);
-    const found = new Map(rows.map((row) => [keyOf(row.stream_id, row.seq), row]));
-    for (const indexes of groups) {
-      const first = pointers[indexes[0] ?? 0];
-      const row = first && found.get(keyOf(first.streamId, first.segmentSeq));
-      if (!row) continue;
-      try {
-        const segment = this.openRow(row);
-        for (const index of indexes) loaded[index] = copyOf(segment.entry(pointers[index]?.entry ?? 0));
-      } catch (error) {
-        throw new SegmentUnreadable(row.stream_id, row.seq, row.day, error);
+  /** Opened segments in the order asked. What somebody is loading already is waited for; the rest is one statement. */
+  private segments(database: Queryable, places: readonly SegmentPlace[]): Promise<(OpenSegment | null)[]> {
+    const fresh = places.filter((place) => !this.loading.has(keyOf(place.streamId, place.segmentSeq)));
+    if (fresh.length > 0) {
+      const rows = this.loadRows(database, fresh);
+      for (const { streamId, segmentSeq } of fresh) {
+        const key = keyOf(streamId, segmentSeq);
+        const opened = rows.then((found) => this.openLoaded(found.get(key))).finally(() => this.loading.delete(key));
+        this.loading.set(key, opened);
       }
+    }
+    return Promise.all(
+      places.map(({ streamId, segmentSeq }) => this.loading.get(keyOf(streamId, segmentSeq)) ?? Promise.resolve(null)),
+    );
+  }
+
+  private async loadRows(database: Queryable, places: readonly SegmentPlace[]): Promise<Map<string, SegmentRow>> {
+    const { rows } = await database.query<SegmentRow>(LOAD_SEGMENTS, [
+      places.map(({ segmentDay }) => segmentDay),
+      places.map(({ streamId }) => streamId),
+      places.map(({ segmentSeq }) => segmentSeq),
+    ]);
+    return new Map(rows.map((row) => [keyOf(row.stream_id, row.seq), row]));
+  }
+
+  private openLoaded(row: SegmentRow | undefined): OpenSegment | null {
+    if (!row) return null;
+    try {
+      return this.openRow(row);
+    } catch (error) {
+      throw new SegmentUnreadable(row.stream_id, row.seq, row.day, error);
     }
   }
 }
+
+type SegmentPlace = Omit<PayloadPointer, 'entry'>;
 
 function keyOf(streamId: number, seq: string): string {
   return `${streamId}:${seq}`;
 }
 
 function copyOf(entry: InboxEntry): InboxEntry {
-  return { ...entry, body: Buffer.from(entry.body) };
+  entry.body = Buffer.from(entry.body);
+  return entry;
 }

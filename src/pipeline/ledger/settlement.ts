@@ -1,3 +1,4 @@
+import { bigints, dates, instants, integers, smallints, texts, tids } from '../../kernel/binary-arrays.js';
 import { storableText, type Queryable, type Statement } from '../../kernel/database.js';
 import { KIND_CODES, STATE_CODES, type Kind, type State } from '../contract.js';
 
@@ -148,46 +149,46 @@ export async function settle(database: Queryable, settlements: readonly Settleme
   if (ended.length > 0) {
     const { rows } = await database.query<{ lease: string }>(SETTLE_ENDED, [
       ...columnsOf(ended),
-      ended.map((s) => s.atRow),
+      tids(ended.map((s) => s.atRow)),
     ]);
     const gone = new Set(rows.map((row) => row.lease));
     const left = ended.filter((s) => !gone.has(s.lease));
     if (left.length > 0) {
       await database.query(LEAVE_TO_NEWER, [
-        left.map((s) => s.shopId),
-        left.map((s) => s.destinationId),
-        left.map((s) => KIND_CODES[s.kind]),
-        left.map((s) => s.subjectId),
-        left.map((s) => s.lease),
+        bigints(left.map((s) => s.shopId)),
+        integers(left.map((s) => s.destinationId)),
+        smallints(left.map((s) => KIND_CODES[s.kind])),
+        texts(left.map((s) => s.subjectId)),
+        bigints(left.map((s) => s.lease)),
         left[0]?.at,
       ]);
     }
   }
   if (waiting.length > 0) {
-    await database.query(SETTLE_WAITING, [...columnsOf(waiting), waiting.map((s) => s.dueAt)]);
+    await database.query(SETTLE_WAITING, [...columnsOf(waiting), instants(waiting.map((s) => s.dueAt))]);
   }
 }
 
-function columnsOf(settlements: readonly Settlement[]): unknown[][] {
+function columnsOf(settlements: readonly Settlement[]): Buffer[] {
   return [
-    settlements.map((s) => s.shopId),
-    settlements.map((s) => s.subjectId),
-    settlements.map((s) => KIND_CODES[s.kind]),
-    settlements.map((s) => s.destinationId),
-    settlements.map((s) => s.ledgerDay),
-    settlements.map((s) => s.orderId),
-    settlements.map((s) => s.version),
-    settlements.map((s) => s.lease),
-    settlements.map((s) => STATE_CODES[s.state]),
-    settlements.map((s) => s.reason),
-    settlements.map((s) => storableText(s.detail)),
-    settlements.map((s) => s.attempt),
-    settlements.map((s) => Math.round(s.durationMs)),
-    settlements.map((s) => s.at),
-    settlements.map((s) => s.segmentDay),
-    settlements.map((s) => s.streamId),
-    settlements.map((s) => s.segmentSeq),
-    settlements.map((s) => s.entry),
-    settlements.map((s) => s.queuedAt),
+    bigints(settlements.map((s) => s.shopId)),
+    texts(settlements.map((s) => s.subjectId)),
+    smallints(settlements.map((s) => KIND_CODES[s.kind])),
+    integers(settlements.map((s) => s.destinationId)),
+    dates(settlements.map((s) => s.ledgerDay)),
+    texts(settlements.map((s) => s.orderId)),
+    bigints(settlements.map((s) => s.version)),
+    bigints(settlements.map((s) => s.lease)),
+    smallints(settlements.map((s) => STATE_CODES[s.state])),
+    texts(settlements.map((s) => s.reason)),
+    texts(settlements.map((s) => storableText(s.detail))),
+    integers(settlements.map((s) => s.attempt)),
+    integers(settlements.map((s) => Math.round(s.durationMs))),
+    instants(settlements.map((s) => s.at)),
+    dates(settlements.map((s) => s.segmentDay)),
+    integers(settlements.map((s) => s.streamId)),
+    bigints(settlements.map((s) => s.segmentSeq)),
+    integers(settlements.map((s) => s.entry)),
+    instants(settlements.map((s) => s.queuedAt)),
   ];
 }

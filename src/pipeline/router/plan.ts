@@ -34,8 +34,7 @@ export function planObligation(event: PipelineEvent, destination: Destination, t
     // GA4 knows a cancellation only as a refund of money. Without a purchase there is nothing to take back, and what
     // refunds/create reports by itself must not be taken back twice.
     if (settings.purchaseOn === 'paid' && event.payment === 'unpaid') return ignored('cancelled-before-payment');
-    const refunds = event.payload['refunds'];
-    if (Array.isArray(refunds) && refunds.length > 0) return ignored('refund-reported-separately');
+    if (event.hasRefunds) return ignored('refund-reported-separately');
   }
   // A disabled destination parks what is meant for it: the row waits in its lane, and the ledger says why.
   return destination.enabled ? QUEUED : { state: 'queued', reason: 'destination-disabled' };

@@ -53,6 +53,12 @@ describe('whose turn it is', () => {
     expect(served).toEqual(new Set(shops));
   });
 
+  it('gives every lane a request before any gets another, so that they advance side by side', () => {
+    book.nudge(['1', '2', '3'].map(key));
+    const wants = book.pick(clock.nowMs(), 500, () => 100);
+    expect(wants.map(({ most }) => most)).toEqual([200, 200, 100]);
+  });
+
   it('does not forget a nudge that comes while a claim is under way', () => {
     book.nudge([key('1')]);
     const wants = book.pick(clock.nowMs(), 10, () => 1);

@@ -29,6 +29,7 @@ import { testDatabase } from '../../support/test-database.js';
 
 const { database } = await testDatabase();
 const clock = new ManualClock(Date.parse('2026-11-23T10:00:00Z'));
+const NOBODY = { turned: () => undefined, sent: () => undefined };
 const KEY = { shopId: '1', destinationId: 1 };
 const SHOP: Shop = {
   id: '1',
@@ -56,7 +57,7 @@ beforeEach(async () => {
   );
   inbox = new Map();
   answer = () => ({ outcome: 'accepted', confirmed: false });
-  format = () => ({ ok: true, request: {}, bytes: 10 });
+  format = ({ event }) => ({ ok: true, request: event.subjectId, bytes: 10 });
 });
 
 /** A far side that does what the test says. Not idempotent, so that every doubt shows. */
@@ -68,7 +69,7 @@ const adapter: DestinationAdapter = {
   checkSettings: () => [],
   secretKeys: [],
   format: (item, to) => format(item, to),
-  send: (items) => Promise.resolve(items.map(({ item }) => answer(item.event.subjectId))),
+  send: (items) => Promise.resolve(items.map(({ formatted }) => answer(String(formatted.request)))),
   close: () => Promise.resolve(),
 };
 
@@ -122,7 +123,7 @@ async function queue(count: number): Promise<string[]> {
 const claimAll = (): Promise<Claim[]> => claimDue(database, [{ lane: new Lane(KEY), most: 100 }], clock.nowMs());
 
 async function deliver(lane = new Lane(KEY), to: Destination = destination(), by = adapter): Promise<void> {
-  await sender().deliver(lane, await claimAll(), { shop: SHOP, destination: to, adapter: by }, () => undefined);
+  await sender().deliver(lane, await claimAll(), { shop: SHOP, destination: to, adapter: by }, NOBODY);
 }
 
 async function states(): Promise<string[]> {
@@ -187,7 +188,7 @@ describe('an event that no formatter foresaw', () => {
     const [, odd] = await queue(3);
     format = ({ event }) => {
       if (event.subjectId === odd) throw new TypeError('nobody thought of that');
-      return { ok: true, request: {}, bytes: 10 };
+      return { ok: true, request: event.subjectId, bytes: 10 };
     };
     await deliver();
     expect(await states()).toEqual(['accepted', 'failed (format-failed)', 'accepted']);

@@ -35,8 +35,9 @@ function start(): { taken: Claim[] } {
   let answer: () => void = () => undefined;
   const answered = new Promise<void>((resolve) => (answer = resolve));
   const sender: Pick<Sender, 'deliver' | 'giveBack'> = {
-    deliver: (_lane, claims, route: Route) => {
+    deliver: (_lane, claims, route: Route, progress) => {
       taken.push(...claims);
+      progress.turned(claims.length);
       return route.destination.id === SLOW ? answered : Promise.resolve();
     },
     giveBack: () => Promise.resolve(),

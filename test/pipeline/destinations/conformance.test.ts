@@ -3,7 +3,7 @@ import type { DeliveryItem, Destination, Kind, Outcome } from '../../../src/pipe
 import { testDatabase } from '../../support/test-database.js';
 import { until } from '../../support/until.js';
 import { SECRETS, ga4FarSide, postgresFarSide, segmentFarSide, webhookFarSide, type FarSide } from './far-sides.js';
-import { itemOf } from './items.js';
+import { itemOf, toSend } from './items.js';
 
 const FAR_SIDES = {
   ga4: ga4FarSide,
@@ -21,7 +21,7 @@ async function deliver(
   const formatted = items.map((item) => {
     const result = far.adapter.format(item, destination);
     if (!result.ok) throw new Error(`${result.reason}: ${result.detail}`);
-    return { item, formatted: result };
+    return toSend(item, result);
   });
   return far.adapter.send(formatted, destination, signal);
 }

@@ -3,7 +3,7 @@ import { ManualClock } from '../../../src/kernel/clock.js';
 import type { DeliveryItem, Destination, ReadBackPresent } from '../../../src/pipeline/contract.js';
 import { DestinationReadBack } from '../../../src/pipeline/destinations/read-back.js';
 import { ga4FarSide } from './far-sides.js';
-import { ACME, destinationOf, itemOf } from './items.js';
+import { ACME, destinationOf, itemOf, toSend } from './items.js';
 
 const NOW = '2026-11-23T09:00:00Z'; // two hours after the orders of `itemOf`
 const MINUTE_MS = 60_000;
@@ -25,7 +25,7 @@ async function deliver(...items: DeliveryItem[]): Promise<void> {
   for (const item of items) {
     const formatted = far.adapter.format(item, far.destination);
     if (!formatted.ok) throw new Error(formatted.detail);
-    await far.adapter.send([{ item, formatted }], far.destination, AbortSignal.timeout(10_000));
+    await far.adapter.send([toSend(item, formatted)], far.destination, AbortSignal.timeout(10_000));
   }
 }
 

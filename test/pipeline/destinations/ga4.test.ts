@@ -6,7 +6,7 @@ import type { DeliveryItem, Outcome } from '../../../src/pipeline/contract.js';
 import { Ga4Adapter } from '../../../src/pipeline/destinations/ga4.js';
 import { Ga4ReadBack } from '../../../src/pipeline/destinations/ga4-read-back.js';
 import { ga4FarSide } from './far-sides.js';
-import { destinationOf, itemOf } from './items.js';
+import { destinationOf, itemOf, toSend } from './items.js';
 
 let far: Awaited<ReturnType<typeof ga4FarSide>>;
 beforeEach(async () => {
@@ -20,7 +20,7 @@ async function send(item: DeliveryItem, own: object = {}): Promise<Outcome | und
   const destination = destinationOf('ga4', { ...far.destination.settings.own, ...own });
   const formatted = far.adapter.format(item, destination);
   if (!formatted.ok) throw new Error(formatted.detail);
-  return (await far.adapter.send([{ item, formatted }], destination, AbortSignal.timeout(10_000)))[0];
+  return (await far.adapter.send([toSend(item, formatted)], destination, AbortSignal.timeout(10_000)))[0];
 }
 
 const paths = (): string[] => far.receiver.requests.map(({ path }) => path);
@@ -89,7 +89,7 @@ describe('a GA4 destination', () => {
     const destination = destinationOf('ga4', { measurementId: 'G-1', apiSecret: 'x', ...own });
     const formatted = adapter.format(itemOf('purchase'), destination);
     if (!formatted.ok) throw new Error(formatted.detail);
-    await adapter.send([{ item: itemOf('purchase'), formatted }], destination, AbortSignal.timeout(1_000));
+    await adapter.send([toSend(itemOf('purchase'), formatted)], destination, AbortSignal.timeout(1_000));
     expect(urls[0]?.startsWith(start)).toBe(true);
   });
 });

@@ -4,6 +4,7 @@ import type {
   DestinationKind,
   Kind,
   PipelineEvent,
+  SendItem,
   Shop,
 } from '../../../src/pipeline/contract.js';
 import { eventId } from '../../../src/pipeline/event/event-id.js';
@@ -150,4 +151,9 @@ export function destinationOf(
     ...over,
   };
   return { id: 1, name: `acme-${kind}`, kind, world: 'real', enabled: true, settings };
+}
+
+/** As delivery hands an item on once it is formatted. */
+export function toSend({ event, eventId }: DeliveryItem, formatted: SendItem['formatted']): SendItem {
+  return { kind: event.kind, eventId, formatted };
 }

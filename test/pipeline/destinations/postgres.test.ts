@@ -6,7 +6,7 @@ import { PostgresAdapter } from '../../../src/pipeline/destinations/postgres.js'
 import { testDatabase } from '../../support/test-database.js';
 import { until } from '../../support/until.js';
 import { postgresFarSide } from './far-sides.js';
-import { destinationOf, itemOf } from './items.js';
+import { destinationOf, itemOf, toSend } from './items.js';
 
 type Warehouse = Awaited<ReturnType<typeof postgresFarSide>>;
 
@@ -27,7 +27,7 @@ async function load(
   const formatted = items.map((item) => {
     const result = adapter.format(item, destination);
     if (!result.ok) throw new Error(result.detail);
-    return { item, formatted: result };
+    return toSend(item, result);
   });
   return adapter.send(formatted, destination, AbortSignal.timeout(10_000));
 }

@@ -20,7 +20,7 @@ import {
   webhookFarSide,
   type FarSide,
 } from './far-sides.js';
-import { ACME, destinationOf, itemOf } from './items.js';
+import { ACME, destinationOf, itemOf, toSend } from './items.js';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -35,7 +35,7 @@ async function deliver(far: FarSide, items: readonly DeliveryItem[]): Promise<vo
     const formatted = items.slice(from, from + most).map((item) => {
       const result = far.adapter.format(item, far.destination);
       if (!result.ok) throw new Error(`${result.reason}: ${result.detail}`);
-      return { item, formatted: result };
+      return toSend(item, result);
     });
     const outcomes = await far.adapter.send(formatted, far.destination, AbortSignal.timeout(20_000));
     expect(outcomes.every(({ outcome }) => outcome === 'accepted')).toBe(true);

@@ -2,7 +2,7 @@ import { Webhook } from 'standardwebhooks';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DeliveryItem, Outcome } from '../../../src/pipeline/contract.js';
 import { WEBHOOK_SECRET, webhookFarSide } from './far-sides.js';
-import { destinationOf, itemOf } from './items.js';
+import { destinationOf, itemOf, toSend } from './items.js';
 
 let far: Awaited<ReturnType<typeof webhookFarSide>>;
 beforeEach(async () => {
@@ -16,7 +16,7 @@ async function send(item: DeliveryItem, own: object = {}): Promise<Outcome | und
   const destination = destinationOf('webhook', { ...far.destination.settings.own, ...own });
   const formatted = far.adapter.format(item, destination);
   if (!formatted.ok) throw new Error(formatted.detail);
-  return (await far.adapter.send([{ item, formatted }], destination, AbortSignal.timeout(10_000)))[0];
+  return (await far.adapter.send([toSend(item, formatted)], destination, AbortSignal.timeout(10_000)))[0];
 }
 
 describe('a webhook destination', () => {

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SystemClock } from '../../../src/kernel/clock.js';
-import { clientConfig } from '../../../src/kernel/database.js';
+import { clientConfig, type Queryable } from '../../../src/kernel/database.js';
 import { silentLogger } from '../../../src/kernel/log.js';
 import { ensurePartitions } from '../../../src/kernel/partitions.js';
 import { SecretBox } from '../../../src/kernel/secrets.js';
@@ -201,6 +201,26 @@ describe('the inbox', () => {
     }
     const gone = { segmentDay: '2020-01-01', streamId: one.id, segmentSeq: '99', entry: 0 };
     expect(await reader().loadPayload(db.database, gone)).toBeNull();
+  });
+
+  it('opens a segment once for all who want it at the same time', async () => {
+    const one = await stream();
+    await one.append([entryOf('w1'), entryOf('w2')]);
+    const place = { segmentDay: dayOf(new Date()), streamId: one.id, segmentSeq: '1' };
+    let statements = 0;
+    const counting: Queryable = {
+      query: (statement, values) => {
+        statements += 1;
+        return db.database.query(statement, values);
+      },
+    };
+    const cold = reader();
+    const [a, b] = await Promise.all([
+      cold.loadPayload(counting, { ...place, entry: 0 }),
+      cold.loadPayload(counting, { ...place, entry: 1 }),
+    ]);
+    expect([a?.webhookId, b?.webhookId]).toEqual(['w1', 'w2']);
+    expect(statements).toBe(1);
   });
 
   it('seals webhooks at rest when there is a key, and opens them with an older key', async () => {

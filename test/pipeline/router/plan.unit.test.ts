@@ -97,14 +97,14 @@ describe('what one event means for one destination', () => {
     },
     {
       name: 'GA4 does not take back twice what refunds/create reports',
-      event: { kind: 'order-cancelled', payload: { refunds: [{}] } },
+      event: { kind: 'order-cancelled', hasRefunds: true },
       kind: 'ga4',
       state: 'ignored',
       reason: 'refund-reported-separately',
     },
     {
       name: 'GA4 takes back a paid order that was cancelled without a refund of its own',
-      event: { kind: 'order-cancelled', payload: { refunds: [] } },
+      event: { kind: 'order-cancelled', hasRefunds: false },
       kind: 'ga4',
       state: 'queued',
       reason: null,
