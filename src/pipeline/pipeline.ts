@@ -48,6 +48,7 @@ import { Verdicts } from './ledger/verdicts.js';
 import type { PipelineMetrics } from './metrics.js';
 import { pipelinePartitions } from './partitions.js';
 import { REGISTRY_ENTITIES, Registry } from './registry/registry.js';
+import { InboxRequeue } from './requeue.js';
 import { keepHouse } from './retention.js';
 import { HeldWebhooks } from './router/held.js';
 import { Router } from './router/router.js';
@@ -102,6 +103,7 @@ export class Pipeline {
   readonly worker: DeliveryWorker;
   readonly webhooks: WebhookReader;
   readonly adminApi: AdminApi;
+  private readonly requeue: InboxRequeue;
   private readonly readBack: DestinationReadBack;
   private readonly dataSource: DataSource;
   private readonly adapters: Record<World, ReadonlyMap<DestinationKind, DestinationAdapter>>;
@@ -201,6 +203,7 @@ export class Pipeline {
       log,
       append,
     });
+    this.requeue = new InboxRequeue({ admin: this.adminApi, apiVersion: options.apiVersion, clock, append });
     const cache = new EventCache();
     const sender = new Sender({
       database: this.keyed,
@@ -341,7 +344,7 @@ export class Pipeline {
         lastWebhookAt: (shopId, topic) => readLastWebhookAt(this.database, shopId, topic),
       },
       verdicts: new Verdicts(this.keyed, this.options.clock),
-      requeue: { fetchOrders: later, requeue: later },
+      requeue: this.requeue,
       readBack: this.readBack,
       tallies: { failing: later },
       takes: ({ kind, world }) => this.adapters[world].get(kind)?.kinds ?? new Set(),

@@ -84,6 +84,12 @@ function orderFrame(body: Fields, context: ReadContext): PipelineEvent {
   };
 }
 
+/** Whether an order's body shows that its purchase is due: paid, or free. */
+export function isPaid(body: Fields): boolean {
+  const currencies: Currencies = { plain: textAt(body, 'currency') ?? '' };
+  return paymentOf(body, 'orders/create', pairAt(body, 'total_price', currencies)) !== 'unpaid';
+}
+
 function paymentOf(body: Fields, topic: string, total: PipelineEvent['total']): PipelineEvent['payment'] {
   if (topic === 'orders/paid' || PAID_STATUSES.has(body['financial_status'])) return 'paid';
   return total !== null && isZero(total.shop.amount) ? 'free' : 'unpaid';

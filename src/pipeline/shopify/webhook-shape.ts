@@ -8,37 +8,70 @@ import { at, stringAt } from './admin-api.js';
 
 const MONEY = '{ shopMoney { amount currencyCode } presentmentMoney { amount currencyCode } }';
 
-/** Most lines of one order asked for at once; Shopify's own page limit is 250. */
+/** Most lines asked for at once; Shopify's own page limit is 250. */
 const LINES = 250;
+/** Lines of each of several orders or refunds: most have fewer, and a page is paid for whether or not it is full. */
+const LINES_OF_MANY = 25;
 
-const ORDER_FIELDS = `
+const LINE_FIELDS = `
+  id name title variantTitle quantity sku vendor
+  product { id legacyResourceId productType vendor } variant { id legacyResourceId }
+  originalUnitPriceSet ${MONEY} totalDiscountSet ${MONEY}`;
+
+const lineItems = (args: string): string =>
+  `lineItems(${args}) { nodes { ${LINE_FIELDS} } pageInfo { hasNextPage endCursor } }`;
+
+const refundLineItems = (args: string): string => `
+  refundLineItems(${args}) {
+    nodes { quantity subtotalSet ${MONEY} totalTaxSet ${MONEY} lineItem { ${LINE_FIELDS} } }
+    pageInfo { hasNextPage endCursor } }`;
+
+const orderFields = (lines: number): string => `
   id legacyResourceId name createdAt updatedAt processedAt cancelledAt test displayFinancialStatus sourceName
   currencyCode presentmentCurrencyCode discountCodes customAttributes { key value }
   totalPriceSet ${MONEY} subtotalPriceSet ${MONEY} totalShippingPriceSet ${MONEY} totalTaxSet ${MONEY}
   totalDiscountsSet ${MONEY}
   customer { id legacyResourceId email firstName lastName phone numberOfOrders }
-  lineItems(first: ${LINES}) { nodes {
-    id name title variantTitle quantity sku vendor
-    product { id legacyResourceId productType vendor } variant { id legacyResourceId }
-    originalUnitPriceSet ${MONEY} totalDiscountSet ${MONEY}
-  } }`;
+  refunds { id legacyResourceId createdAt }
+  ${lineItems(`first: ${lines}`)}`;
 
-export const ORDER_QUERY = `query PlumblineOrder($id: ID!) { order(id: $id) { ${ORDER_FIELDS} } }`;
-
-export const REFUND_QUERY = `query PlumblineRefund($id: ID!) { refund(id: $id) {
+const refundFields = (lines: number): string => `
   id legacyResourceId createdAt updatedAt note order { id legacyResourceId currencyCode }
   totalRefundedSet ${MONEY}
-  refundLineItems(first: ${LINES}) { nodes { quantity subtotalSet ${MONEY} totalTaxSet ${MONEY}
-    lineItem { id name title variantTitle sku vendor quantity product { id legacyResourceId productType vendor }
-      variant { id legacyResourceId } originalUnitPriceSet ${MONEY} totalDiscountSet ${MONEY} } } }
-} }`;
+  ${refundLineItems(`first: ${lines}`)}`;
+
+export const ORDER_QUERY = `query PlumblineOrder($id: ID!) { order(id: $id) { ${orderFields(LINES)} } }`;
+export const REFUND_QUERY = `query PlumblineRefund($id: ID!) { refund(id: $id) { ${refundFields(LINES)} } }`;
+
+export const ORDERS_QUERY = `query PlumblineOrders($ids: [ID!]!) { nodes(ids: $ids) {
+  ... on Order { ${orderFields(LINES_OF_MANY)} } } }`;
+export const REFUNDS_QUERY = `query PlumblineRefunds($ids: [ID!]!) { nodes(ids: $ids) {
+  ... on Refund { ${refundFields(LINES_OF_MANY)} } } }`;
+
+/** Where an order and a refund keep their lines, and how the next page of them is asked for. */
+export interface LinesOf {
+  field: 'order' | 'refund';
+  connection: 'lineItems' | 'refundLineItems';
+  query: string;
+}
+const MORE = `first: ${LINES}, after: $after`;
+export const LINES_OF_ORDER: LinesOf = {
+  field: 'order',
+  connection: 'lineItems',
+  query: `query PlumblineLines($id: ID!, $after: String) { order(id: $id) { ${lineItems(MORE)} } }`,
+};
+export const LINES_OF_REFUND: LinesOf = {
+  field: 'refund',
+  connection: 'refundLineItems',
+  query: `query PlumblineRefundLines($id: ID!, $after: String) { refund(id: $id) { ${refundLineItems(MORE)} } }`,
+};
 
 export const CUSTOMER_QUERY = `query PlumblineCustomer($id: ID!) { customer(id: $id) {
   id legacyResourceId createdAt updatedAt email firstName lastName phone numberOfOrders } }`;
 
-type Node = Record<string, unknown>;
+export type Node = Record<string, unknown>;
 
-/** @param order the `order` node of ORDER_QUERY */
+/** @param order an order with all its lines */
 export function orderAsWebhook(order: Node): Node {
   const customer = at(order, 'customer');
   return {
@@ -62,13 +95,19 @@ export function orderAsWebhook(order: Node): Node {
     discount_codes: list(order['discountCodes']).map((code) => ({ code })),
     note_attributes: list(order['customAttributes']).map((one) => ({ name: at(one, 'key'), value: at(one, 'value') })),
     customer: isNode(customer) ? customerAsWebhook(customer) : null,
+    refunds: list(order['refunds']).map((refund) => ({
+      id: at(refund, 'legacyResourceId'),
+      admin_graphql_api_id: at(refund, 'id'),
+      order_id: order['legacyResourceId'],
+      created_at: at(refund, 'createdAt'),
+    })),
     line_items: list(at(order, 'lineItems', 'nodes'))
       .filter(isNode)
       .map(lineAsWebhook),
   };
 }
 
-/** @param refund the `refund` node of REFUND_QUERY */
+/** @param refund a refund with all its lines */
 export function refundAsWebhook(refund: Node): Node {
   return {
     id: refund['legacyResourceId'],
@@ -149,10 +188,10 @@ function legacyId(gid: unknown): string | null {
   return typeof gid === 'string' ? (/(\d+)(?:\?.*)?$/.exec(gid)?.[1] ?? null) : null;
 }
 
-function list(value: unknown): unknown[] {
+export function list(value: unknown): unknown[] {
   return Array.isArray(value) ? (value as unknown[]) : [];
 }
 
-function isNode(value: unknown): value is Node {
+export function isNode(value: unknown): value is Node {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
