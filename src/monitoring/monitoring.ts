@@ -28,7 +28,6 @@ import { SignalBook } from './signals/signal-book.js';
 import type { GapProof } from './subscriptions/gap-proof.js';
 import { SubscriptionWatch } from './subscriptions/subscription-watch.js';
 import type { SubscriptionSettings } from './subscriptions/wanted.js';
-
 import { SilenceQuery } from './silence/silence-query.js';
 import { SilenceWatch } from './silence/silence-watch.js';
 import { ThroughputRollUp } from './throughput/roll-up.js';
