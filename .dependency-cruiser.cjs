@@ -49,25 +49,39 @@ module.exports = {
       comment: 'It speaks HTTP with the service and shares no code with it, or both could be wrong in the same way.',
       severity: 'error',
       from: { path: '^sandbox/' },
-      to: { path: '^(?:src|test|bench)/' },
+      to: { path: '^(?:src|test|bench|simulation)/' },
     },
     {
       name: 'service-knows-no-sandbox',
       severity: 'error',
       from: { path: '^src/' },
-      to: { path: '^(?:sandbox|test|bench)/' },
+      to: { path: '^(?:sandbox|test|bench|simulation)/' },
+    },
+    {
+      name: 'simulation-is-for-tests',
+      comment:
+        'It brings the service and the outside world together, as the bench and the tests do; nobody builds on it.',
+      severity: 'error',
+      from: { path: '^bench/' },
+      to: { path: '^simulation/' },
+    },
+    {
+      name: 'simulation-stands-by-itself',
+      severity: 'error',
+      from: { path: '^simulation/' },
+      to: { path: '^(?:test|bench)/' },
     },
     {
       name: 'no-cycles',
       severity: 'error',
-      from: { path: '^(?:src|sandbox|bench)/' },
+      from: { path: '^(?:src|sandbox|bench|simulation)/' },
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     {
       name: 'no-orphans',
       comment: 'A file that nobody imports and that imports nobody is left over.',
       severity: 'error',
-      from: { orphan: true, path: '^(?:src|sandbox)/', pathNot: '(?:/main|/contract)\\.ts$' },
+      from: { orphan: true, path: '^(?:src|sandbox|simulation)/', pathNot: '(?:/main|/contract)\\.ts$' },
       to: {},
     },
     {

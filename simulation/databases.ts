@@ -22,7 +22,7 @@ export class Databases {
     private readonly prefix: string,
     private readonly template = TEMPLATE,
   ) {
-    this.admin = new Database({ url: urlOf('postgres'), log: silentLogger, poolSize: 1 });
+    this.admin = new Database({ url: urlOf('postgres'), log: silentLogger, poolSize: 4 });
   }
 
   /** @returns the URL of an empty database with Plumbline's schema, and of one with none */

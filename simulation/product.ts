@@ -7,12 +7,13 @@ import { SeededRandom } from '../src/kernel/random.js';
 import { SecretBox } from '../src/kernel/secrets.js';
 import type { DestinationDeclaration, ShopDeclaration } from '../src/pipeline/config.js';
 import { intakeServerFactory } from '../src/pipeline/intake/server-factory.js';
-import { Monitoring } from '../src/monitoring/monitoring.js';
+import { Monitoring, SUBSCRIPTION_AUDIT } from '../src/monitoring/monitoring.js';
 import { PipelineMetrics } from '../src/pipeline/metrics.js';
 import { Pipeline } from '../src/pipeline/pipeline.js';
 import { PipelineQueries } from '../src/pipeline/queries.js';
 
 export const API_VERSION = '2026-10';
+const RESTS_MS = 5 * 60_000;
 
 export interface ProductOptions {
   databaseUrl: string;
@@ -36,10 +37,13 @@ export interface Declared {
  * delivery and monitoring on the real PostgreSQL. Its clock is given, and its loops are replaced by `settle`.
  */
 export class Product {
+  private settledAtMs = -Infinity;
+
   private constructor(
     readonly pipeline: Pipeline,
     readonly monitoring: Monitoring,
     private readonly server: Server,
+    private readonly clock: Clock,
   ) {}
 
   static async start(options: ProductOptions, declared: Declared): Promise<Product> {
@@ -83,7 +87,7 @@ export class Product {
         callbackBase: () => `http://127.0.0.1:${options.port}`,
       },
     });
-    const product = new Product(pipeline, monitoring, server);
+    const product = new Product(pipeline, monitoring, server, options.clock);
     try {
       await listen(server, options.port);
       await pipeline.openRest((registry) => registry.applyDeclared(declared, 'real'));
@@ -103,10 +107,33 @@ export class Product {
     return Object.fromEntries(this.pipeline.registry.current.allShops.map(({ domain, key }) => [domain, key]));
   }
 
-  /** Does all that is due at this instant. */
-  async settle(): Promise<void> {
-    do await this.pipeline.settle();
-    while (await this.monitoring.settle());
+  /**
+   * Does all that is due at this instant. What costs much and is seldom needed rests longer than in production, so that
+   * ten days take a minute or two: that makes Plumbline slower in the simulation than it is, never faster.
+   *
+   * @param hasNews whether anything came in since the last time
+   */
+  async settle(hasNews: boolean): Promise<void> {
+    const nowMs = this.clock.nowMs();
+    const rested = nowMs - this.settledAtMs >= RESTS_MS;
+    let isBusy = hasNews || rested;
+    do {
+      if (isBusy) {
+        await this.pipeline.settle();
+        this.settledAtMs = (await this.isEmpty()) ? nowMs : -Infinity;
+      }
+      isBusy = await this.monitoring.settle(({ name, pauseMs }) =>
+        name === SUBSCRIPTION_AUDIT ? pauseMs : Math.max(pauseMs, RESTS_MS),
+      );
+    } while (isBusy);
+  }
+
+  /** Whether nothing waits for its time: no delivery to be tried again, nothing held. */
+  private async isEmpty(): Promise<boolean> {
+    const [left] = await this.pipeline.database.rows<{ some: boolean }>(
+      `select exists (select from pipeline.delivery) or exists (select from pipeline.held where released_at is null) as some`,
+    );
+    return left?.some === false;
   }
 
   /** Ends as a killed process does: nobody is answered any more. Its way to the database is the caller's to cut. */

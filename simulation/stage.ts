@@ -132,10 +132,8 @@ export class Stage {
   }
 
   private async work(): Promise<void> {
-    do {
-      await this.post.flush();
-      await this.product.settle();
-    } while (this.post.waiting > 0);
+    do await this.product.settle((await this.post.flush()) > 0);
+    while (this.post.waiting > 0);
   }
 
   /** Works until it is killed, or is done first; then another process takes its place. */

@@ -23,7 +23,7 @@ interface PurchaseRow extends Record<string, unknown> {
 export async function plumblineEvidence(
   stage: Stage,
   orders: readonly DueOrder[],
-  mailsAtMs: readonly number[],
+  mails: Evidence['mails'],
 ): Promise<{ evidence: Evidence; settled: Settled }> {
   const { database } = stage.product.pipeline;
   const atGa4 = new Set(stage.farSides.ga4.purchases.names.map((name) => name.split(' ')[0] ?? ''));
@@ -54,7 +54,7 @@ export async function plumblineEvidence(
     evidence: {
       arrivedAtMs,
       removals: await removalsOf(stage),
-      mailsAtMs,
+      mails,
       signalsAtMs: opened.map(({ at }) => at.getTime()),
     },
     settled: {

@@ -1,5 +1,6 @@
 import { PEOPLE_2019 } from '../../sandbox/plain-handler/people.js';
 import { PLAIN_2019 } from '../../sandbox/plain-handler/settings.js';
+import type { Mail } from '../../sandbox/shopify/webhook-sender.js';
 import type { Databases } from '../databases.js';
 import { Stage } from '../stage.js';
 import { PlainApp } from './plain-app.js';
@@ -58,7 +59,7 @@ export interface ReplayOptions {
 export async function replay({ databases, seed, story, say }: ReplayOptions): Promise<ReplayResult> {
   const startedMs = performance.now();
   const attempts: { atMs: number; isOk: boolean }[] = [];
-  const mailsAtMs: number[] = [];
+  const mails: Mail[] = [];
   let plain: PlainApp | null = null;
   const stage = await Stage.start({
     databases,
@@ -71,7 +72,7 @@ export async function replay({ databases, seed, story, say }: ReplayOptions): Pr
     farSides: ['ga4', 'lake'],
     alsoTell: (announcement, delayMs) => plain?.tell(announcement, delayMs),
     onAttempt: (isOk) => attempts.push({ atMs: stage.timeline.nowMs, isOk }),
-    onMail: ({ atMs }) => mailsAtMs.push(atMs),
+    onMail: (mail) => mails.push(mail),
   });
   try {
     const { timeline, world } = stage;
@@ -114,11 +115,11 @@ export async function replay({ databases, seed, story, say }: ReplayOptions): Pr
     }
     app.stop();
     const orders: DueOrder[] = world.truth.dueOrders();
-    const { evidence, settled } = await plumblineEvidence(stage, orders, mailsAtMs);
+    const { evidence, settled } = await plumblineEvidence(stage, orders, mails);
     const plainEvidence: Evidence = {
       arrivedAtMs: app.handler.arrivedAtMs,
       removals: app.removals,
-      mailsAtMs: app.folder.map(({ atMs }) => atMs),
+      mails: app.folder,
       signalsAtMs: [],
     };
     const hours = gauges.map((gauge, index): Hour => {
@@ -137,7 +138,7 @@ export async function replay({ databases, seed, story, say }: ReplayOptions): Pr
           plumbline: count(sold, evidence.arrivedAtMs).arrived,
         },
         failedShare: { plain: failed(app.attempts), plumbline: failed(attempts) },
-        mails: plainEvidence.mailsAtMs.filter(isWithin).length,
+        mails: plainEvidence.mails.filter(({ atMs }) => isWithin(atMs)).length,
         ...gauge,
       };
     });

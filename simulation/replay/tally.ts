@@ -20,6 +20,8 @@ export interface Counts {
 
 export interface DayOfSystem extends Counts {
   mails: number;
+  /** How many of the mails said that a subscription was gone. */
+  removedMails: number;
   /** What was told to people besides mails: uptime alerts, or signals that were opened. */
   signals: number;
   removals: number;
@@ -35,7 +37,7 @@ export interface Evidence {
   /** When each order was at every destination that is owed it; absent = it is not. */
   arrivedAtMs: ReadonlyMap<number, number>;
   removals: readonly Removal[];
-  mailsAtMs: readonly number[];
+  mails: readonly { kind: 'failing' | 'removed'; atMs: number }[];
   signalsAtMs: readonly number[];
 }
 
@@ -53,6 +55,7 @@ export function count(orders: readonly DueOrder[], arrivedAtMs: Evidence['arrive
 /** What happened in `[fromMs, toMs)`: orders by when they were due, removals and what was told by their own instant. */
 export function day(orders: readonly DueOrder[], evidence: Evidence, fromMs: number, toMs: number): DayOfSystem {
   const isWithin = (atMs: number): boolean => atMs >= fromMs && atMs < toMs;
+  const mails = evidence.mails.filter(({ atMs }) => isWithin(atMs));
   const removals = evidence.removals.filter(({ atMs }) => isWithin(atMs));
   const minutes = removals
     .filter(({ noticedAtMs }) => noticedAtMs !== null)
@@ -62,7 +65,8 @@ export function day(orders: readonly DueOrder[], evidence: Evidence, fromMs: num
       orders.filter(({ dueAtMs }) => isWithin(dueAtMs)),
       evidence.arrivedAtMs,
     ),
-    mails: evidence.mailsAtMs.filter(isWithin).length,
+    mails: mails.length,
+    removedMails: mails.filter(({ kind }) => kind === 'removed').length,
     signals: evidence.signalsAtMs.filter(isWithin).length,
     removals: removals.length,
     firstDetectionMinutes: minutes.length === 0 ? null : Math.min(...minutes),

@@ -37,7 +37,7 @@ export interface WorldPlan {
 /** A small world and its faults, all drawn from the seed. Every fault is over when the story is. */
 export function planWorld(seed: number): WorldPlan {
   const random = new Random(`${seed}:plan`);
-  const storyMs = random.between(60, 120) * MINUTE_MS;
+  const storyMs = 2 * random.between(25, 45) * MINUTE_MS;
   const farSides: readonly FarSideName[] = ['ga4', 'segment', 'hook', 'lake'];
   const stores = random.between(1, 2);
   const faults = DRAWS.flatMap(([likely, draw]) => {

@@ -5,10 +5,10 @@ import { planWorld, type PlannedFault, type WorldPlan } from './plan.js';
 import { verdict } from './verdict.js';
 
 const MINUTE_MS = 60_000;
-const STEP_MS = MINUTE_MS;
+const STEP_MS = 2 * MINUTE_MS;
 /** After the story: long enough for Shopify's retries (4 h), two reconciliations, and the pause after an outage. */
 const EPILOGUE_MS = 7 * 60 * MINUTE_MS;
-const EPILOGUE_STEP_MS = 10 * MINUTE_MS;
+const EPILOGUE_STEP_MS = 15 * MINUTE_MS;
 const START_AT_MS = Date.parse('2026-11-27T14:00:00Z');
 
 export interface WorldResult {

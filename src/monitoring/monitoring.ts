@@ -33,7 +33,7 @@ import { SilenceWatch } from './silence/silence-watch.js';
 import { ThroughputRollUp } from './throughput/roll-up.js';
 import { ThroughputQuery } from './throughput/throughput-query.js';
 
-const SUBSCRIPTION_AUDIT = 'subscription-audit';
+export const SUBSCRIPTION_AUDIT = 'subscription-audit';
 
 /** What monitoring needs of the pipeline, given by the wiring. */
 export interface PipelinePorts {
@@ -159,14 +159,15 @@ export class Monitoring {
    * Does every duty whose pause is over, until it has nothing more to do: for who drives the clock, instead of `start`. It
    * asks no lock, because who drives the clock is alone.
    *
+   * @param pauseMs how long each rests when it had nothing to do; by default as `start` has it
    * @returns whether any of them had something to do
    */
-  async settle(): Promise<boolean> {
+  async settle(pauseMs: (duty: Duty) => number = (duty) => duty.pauseMs): Promise<boolean> {
     const { signal } = new AbortController();
     let busy = false;
     for (const duty of this.work) {
       const nowMs = this.options.clock.nowMs();
-      if (nowMs - (this.restingSinceMs.get(duty) ?? -Infinity) < duty.pauseMs) continue;
+      if (nowMs - (this.restingSinceMs.get(duty) ?? -Infinity) < pauseMs(duty)) continue;
       while ((await duty.round(signal)) === 'busy') busy = true;
       this.restingSinceMs.set(duty, nowMs);
     }

@@ -92,7 +92,8 @@ added as (
     (shop_id, subject_id, kind, destination_id, order_id, ledger_day, sold_at, stage, cause, state, reason, found_at,
      next_look_at, closed_at, changed_at)
   select $1, subject_id, kind, destination_id, order_id, ledger_day, sold_at, stage, cause,
-         case when dead then 'dead' else 'open' end, case when dead then cause end, $11, $11, case when dead then $11 end, $11
+         case when dead then 'dead' else 'open' end, case when dead then cause end, $11::timestamptz,
+         $11::timestamptz, case when dead then $11::timestamptz end, $11::timestamptz
     from input i
    where not exists (select from known k where k.subject_id = i.subject_id and k.kind = i.kind
                         and k.destination_id = i.destination_id)
