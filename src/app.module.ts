@@ -391,12 +391,17 @@ export class Service {
             }
           : { state: 'ok', ageMs: 0, detail: null };
       }),
-      report('inbox', () => {
+      report('inbox', async () => {
         const [unreadable] = pipeline.reader.unreadable();
         if (unreadable) return { state: 'dead', ageMs: null, detail: unreadable.message };
-        return pipeline.writer.health().database === 'up'
-          ? { state: 'ok', ageMs: 0, detail: null }
-          : { state: 'degraded', ageMs: null, detail: 'the database does not take webhooks; the journal does' };
+        if (pipeline.writer.health().database !== 'up') {
+          return { state: 'degraded', ageMs: null, detail: 'the database does not take webhooks; the journal does' };
+        }
+        const gone = await pipeline.segmentsGone();
+        if (gone > 0) {
+          return { state: 'degraded', ageMs: 0, detail: `${gone} segments were gone before they were read` };
+        }
+        return { state: 'ok', ageMs: 0, detail: null };
       }),
       report('journal', async () => {
         const { files, bytes, damagedPieces } = await pipeline.journal.state();

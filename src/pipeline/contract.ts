@@ -549,6 +549,20 @@ export interface LaneView {
   oldestQueuedAt: Date | null;
 }
 
+/** Stored webhooks that were gone from the inbox before anybody read them: by hand, or by a damaged disk. */
+export interface InboxGapView {
+  streamId: number;
+  /** bigint as a decimal string */
+  firstSeq: string;
+  lastSeq: string;
+  /** Each held one webhook or more; how many, nobody knows. */
+  segments: number;
+  noticedAt: Date;
+  /** They had been appended after this moment and before the other. */
+  afterAt: Date;
+  beforeAt: Date;
+}
+
 /** Newest first; `nextCursor` continues, `null` = the end. */
 export interface Page<Item> {
   items: Item[];
@@ -599,6 +613,8 @@ export interface PipelineReader {
   held(filter: { shop?: string; reason?: string }, page: PageRequest): Promise<Page<HeldView>>;
   webhookOutcomes(filter: { shop?: string; from: Date; to: Date }): Promise<WebhookOutcomeView[]>;
   lanes(destination?: string): Promise<LaneView[]>;
+  /** What is gone from the inbox and was noticed since, by when it was noticed. At most 1,000. */
+  inboxGaps(sinceAt: Date): Promise<InboxGapView[]>;
   /** Destinations without a try since then are absent. */
   attempts(sinceAt: Date): Promise<AttemptView[]>;
   deadLetterCounts(sinceAt: Date): Promise<DeadLetterCount[]>;

@@ -35,6 +35,7 @@ import { DestinationReadBack } from './destinations/read-back.js';
 import { createAdapters } from './destinations/registry.js';
 import { Enricher } from './enrichment.js';
 import { EventCache } from './event-cache.js';
+import { readInboxGaps } from './inbox/inbox-gap.js';
 import { InboxReader } from './inbox/inbox-reader.js';
 import { InboxWriter } from './inbox/inbox-writer.js';
 import { JournalDrain } from './inbox/journal-drain.js';
@@ -86,6 +87,7 @@ const ADMIN_API_DEADLINE_MS = 8_000;
 const ADMIN_API_BYTES_MAX = 16 * 1024 * 1024; // 250 orders with their lines
 const ADAPTERS_CLOSE_WITHIN_MS = 1_000;
 const HOUSE_EVERY_MS = 60_000;
+const GAPS_SHOWN_MS = 24 * 3_600_000; // in /healthz; the facts stay
 
 /**
  * The pipeline, wired: everything that records. Opened in two steps, because intake must take webhooks in (into its
@@ -349,6 +351,12 @@ export class Pipeline {
       tallies: { failing: later },
       takes: ({ kind, world }) => this.adapters[world].get(kind)?.kinds ?? new Set(),
     };
+  }
+
+  /** Segments that were gone from the inbox before they were read, noticed within a day. */
+  async segmentsGone(): Promise<number> {
+    const gaps = await readInboxGaps(this.database, new Date(this.options.clock.nowMs() - GAPS_SHOWN_MS));
+    return gaps.reduce((sum, { segments }) => sum + segments, 0);
   }
 
   /** Those of other roles are left out: a loop that was never meant to run is not one that died. */

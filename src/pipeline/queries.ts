@@ -11,6 +11,7 @@ import {
   type DestinationKind,
   type HeldView,
   type InboxEntry,
+  type InboxGapView,
   type LaneView,
   type OrderView,
   type Page,
@@ -21,6 +22,7 @@ import {
 } from './contract.js';
 import { DEAD_LETTER_COLUMNS, deadLetterOf, type DeadLetterRow } from './dead-letter-row.js';
 import { openDeadLetter } from './delivery/dead-letters.js';
+import { readInboxGaps } from './inbox/inbox-gap.js';
 import type { GaugeReading } from './metrics.js';
 import { readOrder } from './order-query.js';
 
@@ -207,6 +209,10 @@ export class PipelineQueries implements PipelineReader {
 
   deadLetterCounts(sinceAt: Date): Promise<DeadLetterCount[]> {
     return this.database.rows<DeadLetterCount & Record<string, unknown>>(DEAD_LETTER_COUNTS, [sinceAt]);
+  }
+
+  inboxGaps(sinceAt: Date): Promise<InboxGapView[]> {
+    return readInboxGaps(this.database, sinceAt);
   }
 
   async totals(): Promise<PipelineTotals> {

@@ -1,9 +1,10 @@
 import { stopwatch } from '../../kernel/clock.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { Queryable } from '../../kernel/database.js';
-import { invariant, messageOf } from '../../kernel/errors.js';
+import { messageOf } from '../../kernel/errors.js';
 import type { SecretBox } from '../../kernel/secrets.js';
 import type { InboxEntry, PayloadPointer } from '../contract.js';
+import { recordGaps, type InboxGap } from './inbox-gap.js';
 import { SegmentCache } from './segment-cache.js';
 import { openSegment, segmentPurpose, type OpenSegment } from './segment.js';
 import { STREAM_LOCK_CLASS } from './stream.js';
@@ -24,12 +25,12 @@ const PICK_STREAMS = `
 
 // base64 costs half of what pg's own hex form costs to decode (measured, 3 µs a webhook); pg has no binary results.
 const READ_SEGMENTS = `
-  select segment.stream_id, segment.day::text as day, segment.seq::text as seq, segment.entries,
+  select segment.stream_id, segment.day::text as day, segment.seq::text as seq, segment.entries, segment.appended_at,
          encode(segment.body, 'base64') as body
     from unnest($1::integer[], $2::date[], $3::bigint[]) as cursor (stream_id, day, seq)
    cross join lateral (
      select * from (
-       select stream_id, day, seq, entries, body, raw_bytes, sum(raw_bytes) over (order by day, seq) as bytes_so_far
+       select stream_id, day, seq, entries, body, appended_at, raw_bytes, sum(raw_bytes) over (order by day, seq) as bytes_so_far
          from pipeline.inbox_segment
         where stream_id = cursor.stream_id and day >= cursor.day and seq > cursor.seq
         order by day, seq limit $4
@@ -80,6 +81,8 @@ interface SegmentRow {
   body: string;
 }
 
+type UnreadRow = SegmentRow & { appended_at: Date };
+
 export interface ReadEntry {
   pointer: PayloadPointer;
   entry: InboxEntry;
@@ -89,7 +92,7 @@ export interface InboxBatch {
   /** In the order of each stream; bodies are slices of their segment. */
   entries: readonly ReadEntry[];
   segments: number;
-  /** Moves the cursors past `entries`, in the transaction that made them safe. */
+  /** Moves the cursors past `entries` and past what is gone, in the transaction that made them safe. */
   commitCursor(client: Queryable): Promise<void>;
 }
 
@@ -162,10 +165,10 @@ export class InboxReader {
       const [unreadable] = waiting.values();
       if (unreadable) throw unreadable.error;
       await this.closeNowAndThen(client);
-      return this.batch([], []);
+      return this.batch([], [], []);
     }
     const share = (amount: number): number => Math.max(1, Math.ceil(amount / streams.rows.length));
-    const { rows } = await client.query<SegmentRow>(READ_SEGMENTS, [
+    const { rows } = await client.query<UnreadRow>(READ_SEGMENTS, [
       streams.rows.map((stream) => stream.id),
       streams.rows.map((stream) => stream.cursor_day),
       streams.rows.map((stream) => stream.cursor_seq),
@@ -267,18 +270,27 @@ export class InboxReader {
     return new Map([...this.unreadableStreams].filter(([, { retryAtMs }]) => retryAtMs > nowMs));
   }
 
-  private open(rows: readonly SegmentRow[], cursors: ReadonlyMap<number, string>): InboxBatch {
+  /**
+   * Opens what was read. Invariant: a stream's numbers are committed in their order and none is left out, so a number
+   * that is missing below one that is there can never come: its segment was deleted, and waiting for it would hold up
+   * everything behind it for ever. It is written down instead, and passed.
+   */
+  private open(rows: readonly UnreadRow[], cursors: ReadonlyMap<number, string>): InboxBatch {
     const expected = new Map([...cursors].map(([id, seq]) => [id, BigInt(seq) + 1n]));
     const entries: ReadEntry[] = [];
     const read: SegmentRow[] = [];
+    const gaps: InboxGap[] = [];
     const blocked = new Map<number, SegmentUnreadable>();
     for (const row of rows) {
       if (blocked.has(row.stream_id)) continue; // what lies behind an unreadable segment waits with it
       const next = expected.get(row.stream_id) ?? 0n;
+      const seq = BigInt(row.seq);
       try {
-        invariant(next === BigInt(row.seq), `segment ${next} is gone before it was read`, { stream: row.stream_id });
-        expected.set(row.stream_id, next + 1n);
         const segment = this.openRow(row);
+        if (next < seq) {
+          gaps.push({ streamId: row.stream_id, firstSeq: next, lastSeq: seq - 1n, beforeAt: row.appended_at });
+        }
+        expected.set(row.stream_id, seq + 1n);
         const pointer = { segmentDay: row.day, streamId: row.stream_id, segmentSeq: row.seq };
         for (let entry = 0; entry < segment.count; entry++) {
           entries.push({ pointer: { ...pointer, entry }, entry: segment.entry(entry) });
@@ -294,7 +306,7 @@ export class InboxReader {
     }
     const [first] = blocked.values();
     if (entries.length === 0 && first) throw first;
-    return this.batch(entries, read);
+    return this.batch(entries, read, gaps);
   }
 
   private openRow(row: SegmentRow): OpenSegment {
@@ -304,13 +316,14 @@ export class InboxReader {
     return segment;
   }
 
-  private batch(entries: readonly ReadEntry[], read: readonly SegmentRow[]): InboxBatch {
+  private batch(entries: readonly ReadEntry[], read: readonly SegmentRow[], gaps: readonly InboxGap[]): InboxBatch {
     const last = new Map(read.map((row) => [row.stream_id, row])); // rows come in order: the last one wins
     return {
       entries,
       segments: read.length,
       commitCursor: async (client) => {
         if (last.size === 0) return;
+        await recordGaps(client, gaps, this.options.clock.now());
         const moved = [...last.values()];
         await client.query(MOVE_CURSORS, [
           moved.map((row) => row.stream_id),

@@ -1,10 +1,11 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { SystemClock } from '../../../src/kernel/clock.js';
+import { ManualClock, SystemClock } from '../../../src/kernel/clock.js';
 import { clientConfig, type Queryable } from '../../../src/kernel/database.js';
 import { silentLogger } from '../../../src/kernel/log.js';
-import { ensurePartitions } from '../../../src/kernel/partitions.js';
+import { dropExpired, ensurePartitions } from '../../../src/kernel/partitions.js';
 import { SecretBox } from '../../../src/kernel/secrets.js';
+import { readInboxGaps } from '../../../src/pipeline/inbox/inbox-gap.js';
 import { InboxReader, SegmentUnreadable, type InboxBatch } from '../../../src/pipeline/inbox/inbox-reader.js';
 import { InboxWriter } from '../../../src/pipeline/inbox/inbox-writer.js';
 import { InboxStream, dayOf } from '../../../src/pipeline/inbox/stream.js';
@@ -26,7 +27,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   for (const it of open.splice(0)) await it.close();
-  await db.database.query('truncate pipeline.inbox_segment, pipeline.inbox_stream');
+  await db.database.query('truncate pipeline.inbox_segment, pipeline.inbox_stream, pipeline.inbox_gap');
 });
 afterAll(async () => {
   for (const it of open.splice(0)) await it.close();
@@ -247,16 +248,6 @@ describe('the inbox', () => {
     expect(from.unreadable()).toHaveLength(1);
   });
 
-  it('says so when a segment is gone before it was read, and lets the other streams go on', async () => {
-    const [bad, good] = [await stream(), await stream()];
-    for (const id of ['w1', 'w2']) await bad.append([entryOf(id)]);
-    await db.database.query('delete from pipeline.inbox_segment where stream_id = $1 and seq = 1', [bad.id]);
-    await good.append([entryOf('g1')]);
-    const from = reader();
-    expect(idsOf(await read(from))).toEqual(['g1']);
-    await expect(read(from)).rejects.toThrow(/segment 1 is gone before it was read/);
-  });
-
   it('forgets closed streams after their time', async () => {
     const one = await stream();
     await one.close();
@@ -271,5 +262,107 @@ describe('the inbox', () => {
     await db.database.query(`drop table pipeline.inbox_segment_${dayOf(clock.now()).replaceAll('-', '')}`);
     expect(await one.append([entryOf('w1')])).toBeGreaterThan(0);
     expect(idsOf(await read(reader()))).toEqual(['w1']);
+  });
+});
+
+describe('segments that are gone before they were read', () => {
+  const remove = (streamId: number, ...seqs: number[]) =>
+    db.database.query('delete from pipeline.inbox_segment where stream_id = $1 and seq = any ($2)', [streamId, seqs]);
+  const gaps = async () =>
+    (await readInboxGaps(db.database, new Date(0))).map(({ streamId, firstSeq, lastSeq, segments }) => ({
+      streamId,
+      firstSeq,
+      lastSeq,
+      segments,
+    }));
+
+  async function streamOf(count: number): Promise<InboxStream> {
+    const one = await stream();
+    for (let n = 1; n <= count; n++) await one.append([entryOf(`w${n}`)]);
+    return one;
+  }
+
+  it('are passed, and what lies behind them is read', async () => {
+    const one = await streamOf(6);
+    await remove(one.id, 2, 3, 5);
+    expect(idsOf(await read(reader()))).toEqual(['w1', 'w4', 'w6']);
+    expect(await gaps()).toEqual([
+      { streamId: one.id, firstSeq: '2', lastSeq: '3', segments: 2 },
+      { streamId: one.id, firstSeq: '5', lastSeq: '5', segments: 1 },
+    ]);
+  });
+
+  it('are written down with the interval in which they had been appended', async () => {
+    const openedMs = clock.nowMs();
+    const one = await streamOf(4);
+    await remove(one.id, 1, 3);
+    const appended = await db.database.rows<{ seq: string; appended_at: Date }>(
+      'select seq, appended_at from pipeline.inbox_segment order by seq',
+    );
+    await read(reader());
+    const [first, second] = await readInboxGaps(db.database, new Date(0));
+    expect(first?.beforeAt).toEqual(appended[0]?.appended_at);
+    expect(Math.abs((first?.afterAt.getTime() ?? 0) - openedMs)).toBeLessThan(5_000); // when the stream was opened
+    expect([second?.afterAt, second?.beforeAt]).toEqual(appended.map((row) => row.appended_at));
+    expect(await readInboxGaps(db.database, new Date(clock.nowMs() + 60_000))).toEqual([]);
+  });
+
+  it('are noticed at the end of a stream as soon as it goes on', async () => {
+    const one = await streamOf(3);
+    const from = reader();
+    expect(idsOf(await read(from, { segments: 1, streams: 1 }))).toEqual(['w1']);
+    await remove(one.id, 2, 3);
+    expect(idsOf(await read(from))).toEqual([]);
+    await one.append([entryOf('w4')]);
+    expect(idsOf(await read(from))).toEqual(['w4']);
+    expect(await gaps()).toEqual([{ streamId: one.id, firstSeq: '2', lastSeq: '3', segments: 2 }]);
+  });
+
+  it('are written down once, with the transaction that passes them', async () => {
+    const one = await streamOf(2);
+    await remove(one.id, 1);
+    const from = reader();
+    const failing = db.database.transaction(async (client) => {
+      const batch = await from.readBatch(client, { segments: 10 });
+      await batch.commitCursor(client);
+      throw new Error('the router failed');
+    });
+    await expect(failing).rejects.toThrow('the router failed');
+    expect(await gaps()).toEqual([]);
+    expect(idsOf(await read(from))).toEqual(['w2']);
+    expect(idsOf(await read(from))).toEqual([]);
+    expect(await gaps()).toHaveLength(1);
+  });
+
+  it('do not let a segment be passed that is there and cannot be opened', async () => {
+    const one = await streamOf(3);
+    await remove(one.id, 1);
+    const [row] = await db.database.rows<{ body: Buffer }>('select body from pipeline.inbox_segment where seq = 2');
+    await db.database.query('update pipeline.inbox_segment set body = $1 where seq = 2', [Buffer.from([0, 1])]);
+    await expect(read(reader())).rejects.toBeInstanceOf(SegmentUnreadable);
+    expect(await gaps()).toEqual([]);
+    await db.database.query('update pipeline.inbox_segment set body = $1 where seq = 2', [row?.body]);
+    expect(idsOf(await read(reader()))).toEqual(['w2', 'w3']);
+    expect(await gaps()).toHaveLength(1);
+  });
+
+  it('are not those that were read and whose day retention has dropped', async () => {
+    const one = await streamOf(2);
+    const from = reader();
+    await read(from);
+    const later = new ManualClock(clock.nowMs() + 40 * 86_400_000);
+    await dropExpired(db.database, later, pipelinePartitions(later.nowMs()));
+    expect(await db.database.rows('select from pipeline.inbox_segment')).toEqual([]);
+    await ensurePartitions(db.database, clock, pipelinePartitions());
+    await one.append([entryOf('w3')]);
+    expect(idsOf(await read(from))).toEqual(['w3']);
+    expect(await gaps()).toEqual([]);
+  });
+
+  it('are never made by retention: a day with something unread stays', async () => {
+    await streamOf(2);
+    const later = new ManualClock(clock.nowMs() + 40 * 86_400_000);
+    await dropExpired(db.database, later, pipelinePartitions(later.nowMs()));
+    expect(idsOf(await read(reader()))).toEqual(['w1', 'w2']);
   });
 });
