@@ -107,6 +107,7 @@ export class ConsoleApp {
       log: this.logger(),
       signals: this.signals,
       registry: this.registry,
+      reader: this.queries,
       ledger: {
         compare: nobody,
         standings: nobody,

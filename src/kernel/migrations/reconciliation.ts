@@ -34,6 +34,7 @@ create table monitoring.reconciliation (
   primary key (shop_id, id)
 );
 create unique index reconciliation_id on monitoring.reconciliation (id);
+create index reconciliation_by_why on monitoring.reconciliation (why, shop_id) where why not in ('hourly', 'first');
 create index reconciliation_open on monitoring.reconciliation (next_try_at) where finished_at is null;
 
 -- Every order that Shopify has listed, once: the 'sold' of every count.

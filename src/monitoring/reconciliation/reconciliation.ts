@@ -6,6 +6,7 @@ import type {
   Kind,
   LedgerReader,
   LedgerVerdicts,
+  PipelineReader,
   ReadBack,
   RegistryReader,
   Requeue,
@@ -22,6 +23,7 @@ import type { Duty } from '../duty.js';
 import type { SignalBook } from '../signals/signal-book.js';
 import { GapStore } from './gap-store.js';
 import type { Listing } from './listing.js';
+import { InboxGapWatch } from './inbox-gap-watch.js';
 import { ReadBackCheck } from './read-back-check.js';
 import { ReadBackStore } from './read-back-store.js';
 import { Reconciler } from './reconciler.js';
@@ -44,6 +46,7 @@ export interface ReconciliationDeps {
   log: Logger;
   signals: SignalBook;
   registry: RegistryReader;
+  reader: Pick<PipelineReader, 'inboxGaps'>;
   ledger: LedgerReader;
   verdicts: LedgerVerdicts;
   requeue: Requeue;
@@ -59,6 +62,7 @@ export class Reconciliation implements ReconciliationDesk {
   readonly recovery: Recovery;
   readonly readBackCheck: ReadBackCheck;
   private readonly gapStore: GapStore;
+  private readonly inboxGaps: InboxGapWatch;
   private wakeUp: () => void = () => undefined;
 
   constructor(private readonly deps: ReconciliationDeps) {
@@ -68,6 +72,7 @@ export class Reconciliation implements ReconciliationDesk {
     const shared = { ...deps, gaps: this.gapStore };
     this.reconciler = new Reconciler({ ...shared, runs: this.runs, sold: new SoldStore(database, clock) });
     this.recovery = new Recovery(shared);
+    this.inboxGaps = new InboxGapWatch({ ...deps, runs: this.runs });
     this.readBackCheck = new ReadBackCheck({ ...shared, store: new ReadBackStore(database, clock) });
   }
 
@@ -81,6 +86,7 @@ export class Reconciliation implements ReconciliationDesk {
         pauseMs: 10_000,
         round: async () => {
           await this.signal();
+          await this.inboxGaps.look();
           return 'idle';
         },
       },

@@ -70,6 +70,15 @@ insert into monitoring.reconciliation
   (shop_id, why, requested_by, from_at, to_at, state, next_try_at, requested_at)
 values ($1, $2, $3, $4, $5, 'queued', $6, $6) returning id::text as id`;
 
+/** Index: reconciliation_by_why. */
+const REQUEST_ONCE = `
+insert into monitoring.reconciliation (shop_id, why, requested_by, from_at, to_at, state, next_try_at, requested_at)
+select $1, $2, $3, $4, $5, 'queued', $6, $6
+ where not exists (select from monitoring.reconciliation where why = $2 and shop_id = $1)`;
+
+const PROGRESS = `
+select count(*)::integer as asked, count(finished_at)::integer as ended from monitoring.reconciliation where why = $1`;
+
 /** Index: reconciliation_open. */
 const DUE_RUNS = `
 select ${COLUMNS} from monitoring.reconciliation
@@ -180,6 +189,16 @@ export class RunStore {
 
   request(shopId: string, window: ListingWindow, why: string, requestedBy: string): Promise<string> {
     return this.insert(this.database, shopId, window, why, requestedBy);
+  }
+
+  /** Nothing happens when it was asked for before with the same reason. */
+  async requestOnce(shopId: string, { fromAt, toAt }: ListingWindow, why: string): Promise<void> {
+    await this.database.query(REQUEST_ONCE, [shopId, why, 'monitoring', fromAt, toAt, this.clock.now()]);
+  }
+
+  async progressOf(why: string): Promise<{ asked: number; ended: number }> {
+    const [row] = await this.database.rows<{ asked: number; ended: number }>(PROGRESS, [why]);
+    return row ?? { asked: 0, ended: 0 };
   }
 
   dueRuns(limit: number): Promise<Run[]> {
