@@ -85,8 +85,11 @@ export async function readStandings(database: Queryable, facts: readonly FactKey
       const { rows } = await database.query<StandingRow>(
         `select ${STANDING_COLUMNS}
            from unnest($1::bigint[], $2::text[], $3::smallint[]) as i (shop_id, subject_id, kind)
-           join pipeline.ledger l
-             on l.day = ${dayLiteral(day)} and l.shop_id = i.shop_id and l.subject_id = i.subject_id and l.kind = i.kind`,
+          cross join lateral (
+            select * from pipeline.ledger l
+             where l.day = ${dayLiteral(day)} and l.shop_id = i.shop_id and l.subject_id = i.subject_id
+               and l.kind = i.kind
+            offset 0) l -- one look-up a key, whatever the planner thinks`,
         [keys.map((f) => f.shopId), keys.map((f) => f.subjectId), keys.map((f) => KIND_CODES[f.kind])],
       );
       standings.push(...rows.map(standingOf));

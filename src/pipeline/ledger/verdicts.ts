@@ -1,10 +1,17 @@
 import type { Clock } from '../../kernel/clock.js';
-import { storableText, type Database, type Statement } from '../../kernel/database.js';
+import { storableText, type Database } from '../../kernel/database.js';
 import { KIND_CODES, STATE_CODES, type LedgerVerdicts, type ObligationKey } from '../contract.js';
+import { dayLiteral } from './standings.js';
 
 const { queued, accepted, confirmed, missing } = STATE_CODES;
 
-const KEY = 'shop_id, subject_id, kind, destination_id, day';
+const KEY = 'shop_id, subject_id, kind, destination_id';
+
+/** What a verdict is passed on, and what it changes. SQL over `l`, a row of the ledger, and `$8`, the present. */
+interface Change {
+  may: string;
+  set: string;
+}
 
 /**
  * Changes what stands in the ledger, with the fact of it, in one statement (invariants 4 and 11).
@@ -13,64 +20,60 @@ const KEY = 'shop_id, subject_id, kind, destination_id, day';
  * statement began, or since the judgement that came with it, is left alone: a delivery that has just been accepted must
  * not become missing because an older one was.
  *
- * Locks: ledger rows in key order, as router and settlement lock them; no delivery rows. Index: the primary key.
+ * Locks: ledger rows in key order, as router and settlement lock them; no delivery rows. Index: the primary key, in the
+ * one partition that the literal day leaves.
  */
-function verdictStatement(name: string, may: string, change: string): Statement {
-  return {
-    name,
-    text: `
+function verdictOn(day: string, { may, set }: Change): string {
+  return `
 with input as (
-  select * from unnest($1::bigint[], $2::text[], $3::smallint[], $4::integer[], $5::date[], $6::text[], $7::text[],
-                       $8::timestamptz[])
+  select * from unnest($1::bigint[], $2::text[], $3::smallint[], $4::integer[], $5::text[], $6::text[],
+                       $7::timestamptz[])
     as i (${KEY}, new_reason, detail, judged_at)
 ),
 judged as materialized (
   select ${KEY}, l.version, l.state, l.updated_at, i.new_reason, i.detail
     from input i join pipeline.ledger l using (${KEY})
-   where ${may} and (i.judged_at is null or date_trunc('milliseconds', l.updated_at) = i.judged_at)
+   where l.day = ${dayLiteral(day)} and ${may}
+     and (i.judged_at is null or date_trunc('milliseconds', l.updated_at) = i.judged_at)
 ),
 held as materialized (
   select ${KEY}, j.new_reason, j.detail
     from judged j join pipeline.ledger l using (${KEY})
-   where l.version = j.version and l.state = j.state and l.updated_at = j.updated_at
-   order by shop_id, subject_id, kind, destination_id
+   where l.day = ${dayLiteral(day)}
+     and l.version = j.version and l.state = j.state and l.updated_at = j.updated_at
+   order by ${KEY}
      for update of l
 ),
 changed as (
   update pipeline.ledger l
-     set ${change}, reason = h.new_reason, updated_at = $9
+     set ${set}, reason = h.new_reason, updated_at = $8
     from held h
-   where l.shop_id = h.shop_id and l.subject_id = h.subject_id and l.kind = h.kind
-     and l.destination_id = h.destination_id and l.day = h.day
+   where l.day = ${dayLiteral(day)} and l.shop_id = h.shop_id and l.subject_id = h.subject_id and l.kind = h.kind
+     and l.destination_id = h.destination_id
   returning l.shop_id, l.subject_id, l.kind, l.destination_id, l.version, l.state, l.reason, h.detail
 ),
 facts as (
-  insert into pipeline.ledger_fact (shop_id, subject_id, kind, destination_id, day, at, version, state, reason, detail)
-  select shop_id, subject_id, kind, destination_id, ($9::timestamptz at time zone 'UTC')::date, $9, version, state,
-         reason, detail
-    from changed
+  insert into pipeline.ledger_fact (${KEY}, day, at, version, state, reason, detail)
+  select ${KEY}, ($8::timestamptz at time zone 'UTC')::date, $8, version, state, reason, detail from changed
   returning 1
 )
-select count(*)::integer as changed from facts`,
-  };
+select count(*)::integer as changed from facts`;
 }
 
-const CONFIRM = verdictStatement(
-  'confirm',
-  `l.state in (${accepted}, ${missing})`,
-  `state = ${confirmed}, confirmed_at = $9, accepted_at = coalesce(l.accepted_at, $9)`,
-);
+const CONFIRM: Change = {
+  may: `l.state in (${accepted}, ${missing})`,
+  set: `state = ${confirmed}, confirmed_at = $8, accepted_at = coalesce(l.accepted_at, $8)`,
+};
 
 /** `queued` only where nothing will bring it on: its delivery's row is gone, which no code of ours does. */
-const MARK_MISSING = verdictStatement(
-  'mark-missing',
-  `(l.state in (${accepted}, ${confirmed})
-    or (l.state = ${queued} and not exists (
-          select from pipeline.delivery d
-           where d.shop_id = l.shop_id and d.destination_id = l.destination_id and d.kind = l.kind
-             and d.subject_id = l.subject_id)))`,
-  `state = ${missing}, confirmed_at = null`,
-);
+const MARK_MISSING: Change = {
+  may: `(l.state in (${accepted}, ${confirmed})
+     or (l.state = ${queued} and not exists (
+           select from pipeline.delivery d
+            where d.shop_id = l.shop_id and d.destination_id = l.destination_id and d.kind = l.kind
+              and d.subject_id = l.subject_id)))`,
+  set: `state = ${missing}, confirmed_at = null`,
+};
 
 const AT_ONCE = 1_000;
 
@@ -99,23 +102,27 @@ export class Verdicts implements LedgerVerdicts {
     return this.pass(MARK_MISSING, items);
   }
 
-  private async pass(statement: Statement, items: readonly Verdict[]): Promise<number> {
+  private async pass(change: Change, items: readonly Verdict[]): Promise<number> {
     let changed = 0;
-    for (let at = 0; at < items.length; at += AT_ONCE) {
-      const some = items.slice(at, at + AT_ONCE);
-      const { rows } = await this.database.query<{ changed: number }>(statement, [
-        some.map((item) => item.shopId),
-        some.map((item) => item.subjectId),
-        some.map((item) => KIND_CODES[item.kind]),
-        some.map((item) => item.destinationId),
-        some.map((item) => item.ledgerDay),
-        some.map((item) => item.reason),
-        some.map((item) => storableText(item.detail)),
-        some.map((item) => item.updatedAt ?? null),
-        this.clock.now(),
-      ]);
-      changed += rows[0]?.changed ?? 0;
+    for (const [day, ofDay] of Map.groupBy(items, ({ ledgerDay }) => ledgerDay)) {
+      for (let at = 0; at < ofDay.length; at += AT_ONCE) {
+        changed += await this.passOn(day, change, ofDay.slice(at, at + AT_ONCE));
+      }
     }
     return changed;
+  }
+
+  private async passOn(day: string, change: Change, items: readonly Verdict[]): Promise<number> {
+    const { rows } = await this.database.query<{ changed: number }>(verdictOn(day, change), [
+      items.map((item) => item.shopId),
+      items.map((item) => item.subjectId),
+      items.map((item) => KIND_CODES[item.kind]),
+      items.map((item) => item.destinationId),
+      items.map((item) => item.reason),
+      items.map((item) => storableText(item.detail)),
+      items.map((item) => item.updatedAt ?? null),
+      this.clock.now(),
+    ]);
+    return rows[0]?.changed ?? 0;
   }
 }
