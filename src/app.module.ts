@@ -352,9 +352,9 @@ export class Service {
     this.addresses = { ...this.addresses, sandboxUrl: sandbox.world.controlUrl };
   }
 
-  /** The sandbox calls this process itself. */
+  /** The sandbox calls this process itself, once it has been told where its stores' webhooks go. */
   private sandboxCallback(): string | null {
-    return this.sandbox?.running === true ? this.addresses.url : null;
+    return this.sandbox?.running === true && this.addresses.sandboxUrl !== null ? this.addresses.url : null;
   }
 
   private async sandboxWarehouse(): Promise<{ url: string; table: string }> {

@@ -22,6 +22,9 @@ export interface ShopAudit {
   lastOrderAt: Date | null;
 }
 
+/** All that a look changes. */
+export type AuditToSave = Omit<ShopAudit, 'hint' | 'lastOrderAt'>;
+
 const AUDIT = `shop_id::text as "shopId", state, since, reason, due_at as "dueAt", tried_at as "triedAt",
        audited_at as "auditedAt", failed_looks as "failedLooks", failing_since as "failingSince", hint,
        hinted_at as "hintedAt", last_order_at as "lastOrderAt"`;
@@ -51,13 +54,17 @@ const MAKE_DUE = `
 update monitoring.subscription_audit set due_at = least(due_at, $2) where shop_id = any($1::bigint[])`;
 
 /** A hint that came during the look still counts: it keeps its turn. */
-const SAVE_AUDIT = `
-update monitoring.subscription_audit set
-  state = $2, since = $3, reason = $4, tried_at = $6, audited_at = $7, failed_looks = $8, failing_since = $9,
-  due_at = case when hinted_at is distinct from $10 then least(due_at, $5) else $5 end,
-  hint = case when hinted_at is distinct from $10 then hint end,
-  hinted_at = case when hinted_at is distinct from $10 then hinted_at end
- where shop_id = $1`;
+const SAVE_AUDITS = `
+update monitoring.subscription_audit a set
+  state = i.state, since = i.since, reason = i.reason, tried_at = i.tried_at, audited_at = i.audited_at,
+  failed_looks = i.failed_looks, failing_since = i.failing_since,
+  due_at = case when a.hinted_at is distinct from i.hinted_at then least(a.due_at, i.due_at) else i.due_at end,
+  hint = case when a.hinted_at is distinct from i.hinted_at then a.hint end,
+  hinted_at = case when a.hinted_at is distinct from i.hinted_at then a.hinted_at end
+  from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+              $7::timestamptz[], $8::integer[], $9::timestamptz[], $10::timestamptz[])
+    as i(shop_id, state, since, reason, due_at, tried_at, audited_at, failed_looks, failing_since, hinted_at)
+ where a.shop_id = i.shop_id`;
 
 const NOTE_ORDERS = `
 update monitoring.subscription_audit a set last_order_at = i.at
@@ -98,6 +105,10 @@ export type StoredTopic = TopicRecord & { changedAt: Date };
 
 /** The watch's tables. Everything a restart must not forget is here, written before it is acted upon. */
 export class SubscriptionBook {
+  private unsaved: AuditToSave[] = [];
+  private saving: Promise<void> = Promise.resolve();
+  private nextSave: Promise<void> | null = null;
+
   constructor(private readonly database: Database) {}
 
   async enroll(shopIds: readonly string[], nowAt: Date): Promise<void> {
@@ -117,19 +128,34 @@ export class SubscriptionBook {
     if (shopIds.length > 0) await this.database.query(MAKE_DUE, [shopIds, nowAt]);
   }
 
-  /** @param audit with the hint as it was when the look began */
-  async saveAudit(audit: Omit<ShopAudit, 'lastOrderAt'>): Promise<void> {
-    await this.database.query(SAVE_AUDIT, [
-      audit.shopId,
-      audit.state,
-      audit.since,
-      audit.reason,
-      audit.dueAt,
-      audit.triedAt,
-      audit.auditedAt,
-      audit.failedLooks,
-      audit.failingSince,
-      audit.hintedAt,
+  /**
+   * What is saved while another save is under way shares the next statement, so that many shops cost few commits.
+   *
+   * @param audit with the hint as it was when the look began
+   */
+  saveAudit(audit: AuditToSave): Promise<void> {
+    this.unsaved.push(audit);
+    return (this.nextSave ??= this.saving
+      .catch(() => undefined) // its own callers have heard of it
+      .then(() => {
+        this.nextSave = null;
+        return (this.saving = this.saveAudits(this.unsaved.splice(0)));
+      }));
+  }
+
+  private async saveAudits(audits: readonly AuditToSave[]): Promise<void> {
+    const column = <Key extends keyof AuditToSave>(key: Key) => audits.map((audit) => audit[key]);
+    await this.database.query(SAVE_AUDITS, [
+      column('shopId'),
+      column('state'),
+      column('since'),
+      column('reason'),
+      column('dueAt'),
+      column('triedAt'),
+      column('auditedAt'),
+      column('failedLooks'),
+      column('failingSince'),
+      column('hintedAt'),
     ]);
   }
 
