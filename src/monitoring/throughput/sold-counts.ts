@@ -34,7 +34,7 @@ export interface ProvedShop {
   spans: readonly Span[];
 }
 
-/** Reconciliation's side of throughput. When an order was sold is its `created_at` in Shopify, as in the ledger. */
+/** Reconciliation's side of throughput: purchases. When one was sold is its `created_at` in Shopify, as in the ledger. */
 export interface SoldCounts {
   /** Hours without an order are absent. */
   hours(hours: readonly ShopHour[]): Promise<SoldHour[]>;
