@@ -36,7 +36,8 @@ const COMMANDS = {
 
 async function simulation(what) {
   await setUp();
-  return inForeground(pinnedNode(), [...NODE_FLAGS, join(ROOT, 'dist/simulation/main.js'), what, ...args]);
+  const node = pinnedNode();
+  return inForeground(node, [...nodeFlags(node), join(ROOT, 'dist/simulation/main.js'), what, ...args]);
 }
 
 // ---- test ----

@@ -154,7 +154,7 @@ export async function replay({ databases, seed, story, say }: ReplayOptions): Pr
       diary: app.diary,
       pings: { asked: minutes, answered: app.pool.isPingAnswered ? minutes : 0 },
       settled,
-      broken: broken(plumbline, settled),
+      broken: [...broken(plumbline, settled), ...stage.product.failures],
     };
   } finally {
     await stage.stop();

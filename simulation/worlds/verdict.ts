@@ -30,6 +30,7 @@ export async function verdict(stage: Stage): Promise<string[]> {
   const ledger = await readLedger(stage);
   const owed = owedBy(stage);
   return [
+    ...[...stage.product.failures].map((failure) => `a duty failed: ${failure}`),
     ...(await everyAnswerIsKept(stage)),
     ...everyOrderIsAccountedFor(stage, owed, ledger),
     ...(await onceInEffect(stage, owed, ledger)),
