@@ -7,6 +7,9 @@ import type { DestinationDeclaration } from '../src/pipeline/config.js';
 
 const WEBHOOK_SECRET = 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';
 const TABLE = 'plumbline_events';
+/** GA4 shows a purchase after a while. Real properties take a day or two; here all of it fits into the epilogue. */
+const GA4_PROCESSING_MS = { leastMs: 5 * 60_000, mostMs: 45 * 60_000 };
+const GA4_SETTLING_HOURS = 1;
 
 export type FarSideName = 'ga4' | 'segment' | 'hook' | 'lake';
 
@@ -33,6 +36,7 @@ export class FarSides {
     seed: number,
   ) {
     this.ga4 = new Ga4Receiver(seed);
+    this.ga4.reports.processing = GA4_PROCESSING_MS;
     this.segment = new SegmentReceiver(seed);
     this.hook = new WebhookReceiver(WEBHOOK_SECRET, seed);
     for (const receiver of [this.ga4, this.segment, this.hook]) receiver.nowMs = nowMs;
@@ -53,7 +57,18 @@ export class FarSides {
   /** As a configuration file would declare them. */
   declarations(): DestinationDeclaration[] {
     const all: (DestinationDeclaration & { name: FarSideName })[] = [
-      { ...COMMON, name: 'ga4', kind: 'ga4', measurementId: 'G-1', apiSecret: 's3cret', endpoint: this.ga4.url },
+      {
+        ...COMMON,
+        name: 'ga4',
+        kind: 'ga4',
+        measurementId: 'G-1',
+        apiSecret: 's3cret',
+        endpoint: this.ga4.url,
+        propertyId: this.ga4.reports.propertyId,
+        serviceAccount: this.ga4.serviceAccount,
+        dataEndpoint: this.ga4.url,
+        settlingHours: GA4_SETTLING_HOURS,
+      },
       { ...COMMON, name: 'segment', kind: 'segment', writeKey: 'wk', endpoint: this.segment.url },
       { ...COMMON, name: 'lake', kind: 'postgres', url: this.warehouseUrl, table: TABLE },
       { ...COMMON, name: 'hook', kind: 'webhook', url: `${this.hook.url}/in`, secret: WEBHOOK_SECRET },
@@ -76,6 +91,11 @@ export class FarSides {
   async warehouseVersions(): Promise<{ subjectId: string; kind: string; version: string }[]> {
     if ((await this.warehouseRows()).length === 0) return [];
     return this.warehouse.rows(`select subject_id as "subjectId", kind, payload->>'version' as version from ${TABLE}`);
+  }
+
+  /** Rows gone from the warehouse, as if somebody's script had taken them. */
+  async loseRows(eventIds: readonly string[]): Promise<void> {
+    if (eventIds.length > 0) await this.warehouse.query(`delete from ${TABLE} where event_id = any ($1)`, [eventIds]);
   }
 
   async stop(): Promise<void> {

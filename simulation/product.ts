@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import type { Clock } from '../src/kernel/clock.js';
+import { messageOf } from '../src/kernel/errors.js';
 import { silentLogger } from '../src/kernel/log.js';
 import { SeededRandom } from '../src/kernel/random.js';
 import { SecretBox } from '../src/kernel/secrets.js';
@@ -37,6 +38,8 @@ export interface Declared {
  * delivery and monitoring on the real PostgreSQL. Its clock is given, and its loops are replaced by `settle`.
  */
 export class Product {
+  /** Duties that failed, and how. Nothing that the world does makes one fail. */
+  readonly failures = new Set<string>();
   private settledAtMs = -Infinity;
 
   private constructor(
@@ -122,9 +125,11 @@ export class Product {
         await this.pipeline.settle();
         this.settledAtMs = (await this.isEmpty()) ? nowMs : -Infinity;
       }
-      isBusy = await this.monitoring.settle(({ name, pauseMs }) =>
+      const { busy, failed } = await this.monitoring.settle(({ name, pauseMs }) =>
         name === SUBSCRIPTION_AUDIT ? pauseMs : Math.max(pauseMs, RESTS_MS),
       );
+      for (const { duty, error } of failed) this.failures.add(`${duty}: ${messageOf(error)}`);
+      isBusy = busy;
     } while (isBusy);
   }
 

@@ -36,6 +36,8 @@ export class Stage {
   readonly world: World;
   /** How often the product was killed. */
   kills = 0;
+  /** What happens outside before Plumbline's turn at each instant, and takes real time. */
+  readonly errands: (() => Promise<void>)[] = [];
   private taken: Product | null = null;
   private proxy: PgProxy | null = null;
   private killed: (() => void) | null = null;
@@ -132,6 +134,7 @@ export class Stage {
   }
 
   private async work(): Promise<void> {
+    for (const errand of this.errands) await errand();
     do await this.product.settle((await this.post.flush()) > 0);
     while (this.post.waiting > 0);
   }

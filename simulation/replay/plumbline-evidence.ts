@@ -9,11 +9,14 @@ export interface Settled {
   openSignals: number;
   /** Orders the far side has and that Plumbline's own books do not call arrived, or the other way round. */
   disagreeing: number;
+  /** Orders that arrived and have not been read back at every destination. */
+  unconfirmed: number;
 }
 
 interface PurchaseRow extends Record<string, unknown> {
   subjectId: string;
   atMs: string | null;
+  isConfirmed: boolean;
 }
 
 /**
@@ -32,11 +35,12 @@ export async function plumblineEvidence(
   const ledger = await database.rows<PurchaseRow>(
     `select subject_id as "subjectId",
             case when bool_and(accepted_at is not null) then (extract(epoch from max(accepted_at)) * 1000)::bigint::text end
-              as "atMs"
+              as "atMs", bool_and(confirmed_at is not null) as "isConfirmed"
        from pipeline.ledger where kind = 1 group by shop_id, subject_id`,
   );
   const booked = new Map(ledger.map(({ subjectId, atMs }) => [subjectId, atMs === null ? null : Number(atMs)]));
   const arrivedAtMs = new Map<number, number>();
+  const confirmed = new Set(ledger.filter(({ isConfirmed }) => isConfirmed).map(({ subjectId }) => subjectId));
   let disagreeing = 0;
   for (const { id } of orders) {
     const bookedAtMs = booked.get(String(id)) ?? null;
@@ -62,6 +66,7 @@ export async function plumblineEvidence(
       deadLetters: open?.letters ?? 0,
       openSignals: open?.signals ?? 0,
       disagreeing,
+      unconfirmed: [...arrivedAtMs.keys()].filter((id) => !confirmed.has(String(id))).length,
     },
   };
 }

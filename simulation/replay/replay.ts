@@ -154,7 +154,7 @@ export async function replay({ databases, seed, story, say }: ReplayOptions): Pr
       diary: app.diary,
       pings: { asked: minutes, answered: app.pool.isPingAnswered ? minutes : 0 },
       settled,
-      broken: broken(plumbline, settled),
+      broken: [...broken(plumbline, settled), ...stage.product.failures],
     };
   } finally {
     await stage.stop();
@@ -173,6 +173,7 @@ function broken({ total, evidence }: System, settled: Settled): string[] {
     ...(settled.waiting > 0 ? [`${settled.waiting} deliveries wait`] : []),
     ...(settled.deadLetters > 0 ? [`${settled.deadLetters} dead letters`] : []),
     ...(settled.openSignals > 0 ? [`${settled.openSignals} signals are open`] : []),
+    ...(settled.unconfirmed > 0 ? [`${settled.unconfirmed} orders arrived and are not confirmed`] : []),
     ...(settled.disagreeing > 0 ? [`books and far sides disagree about ${settled.disagreeing} orders`] : []),
   ];
 }

@@ -17,7 +17,7 @@ export function report(result: ReplayResult): string {
     '',
     `The plain handler's host answered ${pings.answered} of ${pings.asked} uptime pings.`,
     `Plumbline at the end: ${settled.waiting} deliveries waiting, ${settled.deadLetters} dead letters, ` +
-      `${settled.openSignals} signals open, ${settled.disagreeing} orders of which its books and the far sides disagree.`,
+      `${settled.openSignals} signals open, ${settled.unconfirmed} orders not read back, ${settled.disagreeing} orders of which its books and the far sides disagree.`,
     result.broken.length === 0 ? 'Every promise kept.' : `NOT KEPT: ${result.broken.join('; ')}.`,
   ].join('\n');
 }

@@ -15,7 +15,7 @@ export type Fault =
   | { kind: 'removed'; store: number; topic: Topic | null }
   | { kind: 'far-side'; name: 'ga4' | 'segment' | 'hook'; fault: FarSideFault; share: number }
   /** Accepted, and then not there. */
-  | { kind: 'lost'; name: FarSideName; share: number }
+  | { kind: 'lost'; name: 'ga4' | 'lake'; share: number }
   | { kind: 'killed'; afterPieces: number };
 
 export interface PlannedFault {
@@ -119,6 +119,12 @@ const DRAWS: readonly (readonly [likely: number, draw: (random: Random, stores: 
     0.3,
     function anotherFarSide(random) {
       return { kind: 'far-side', name: random.pick(['ga4', 'segment', 'hook'] as const), ...trouble(random) };
+    },
+  ],
+  [
+    0.3,
+    function lost(random) {
+      return { kind: 'lost', name: random.pick(['ga4', 'lake'] as const), share: share(random) };
     },
   ],
   [

@@ -1,3 +1,4 @@
+import { Random } from '../../sandbox/random.js';
 import { TOPICS } from '../../sandbox/shopify/lifecycle.js';
 import type { Databases } from '../databases.js';
 import { Stage } from '../stage.js';
@@ -52,7 +53,7 @@ export async function runWorld(databases: Databases, seed: number): Promise<Worl
     }
     world.stopSelling();
     while (timeline.nowMs < storyEndMs + EPILOGUE_MS) await stage.live(timeline.nowMs + EPILOGUE_STEP_MS);
-    const broken = await verdict(stage);
+    const broken = await verdict(stage, plan);
     return { seed, plan, orders: world.truth.due, kills: stage.kills, broken };
   } finally {
     await stage.stop();
@@ -92,10 +93,30 @@ function begin(stage: Stage, { fault, forMs }: PlannedFault): void {
       receiver.misbehave(fault.fault, { share: fault.share });
       return afterwards(() => receiver.misbehave({ mode: 'ok' }));
     }
-    case 'lost': {
-      return;
-    }
+    case 'lost':
+      if (fault.name === 'ga4') {
+        farSides.ga4.acceptThenLoseShare = fault.share;
+        return afterwards(() => {
+          farSides.ga4.acceptThenLoseShare = 0;
+        });
+      }
+      return loseRows(stage, fault.share, forMs);
     case 'killed':
       return;
   }
+}
+
+/** Each row may be lost once, soon after it came: what Plumbline has seen settled is its owner's to keep. */
+function loseRows({ errands, farSides, timeline, world }: Stage, share: number, forMs: number): void {
+  const untilMs = timeline.nowMs + forMs;
+  const random = new Random(`${world.startedAtMs}:rows`);
+  const seen = new Set<string>();
+  let isFirst = true;
+  errands.push(async () => {
+    if (timeline.nowMs > untilMs) return;
+    const fresh = (await farSides.warehouseRows()).map(({ eventId }) => eventId).filter((id) => !seen.has(id));
+    for (const id of fresh) seen.add(id);
+    if (!isFirst) await farSides.loseRows(fresh.sort().filter(() => random.chance(share)));
+    isFirst = false;
+  });
 }

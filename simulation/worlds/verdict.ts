@@ -1,4 +1,5 @@
 import type { Stage } from '../stage.js';
+import type { WorldPlan } from './plan.js';
 import { stateOf, kindOf, type Kind, type State } from '../../src/pipeline/contract.js';
 import type { OrderBody } from '../../sandbox/shopify/order-body.js';
 
@@ -26,17 +27,18 @@ interface Owed {
 }
 
 /** The invariants of ARCHITECTURE.md, held against the outside world. @returns what is broken; empty = nothing */
-export async function verdict(stage: Stage): Promise<string[]> {
+export async function verdict(stage: Stage, plan: WorldPlan): Promise<string[]> {
   const ledger = await readLedger(stage);
   const owed = owedBy(stage);
   return [
+    ...[...stage.product.failures].map((failure) => `a duty failed: ${failure}`),
     ...(await everyAnswerIsKept(stage)),
     ...everyOrderIsAccountedFor(stage, owed, ledger),
     ...(await onceInEffect(stage, owed, ledger)),
     ...(await confirmedIsThere(stage, ledger)),
     ...(await newerStays(stage)),
     ...(await nothingIsOpen(stage)),
-    ...(await onlyPlantedGaps(stage, owed)),
+    ...(await onlyTrueGaps(stage, plan)),
   ];
 }
 
@@ -179,21 +181,30 @@ async function nothingIsOpen({ product }: Stage): Promise<string[]> {
   ];
 }
 
-/** Nothing that was not planted is reported as missing. */
-async function onlyPlantedGaps({ product, world }: Stage, owed: readonly Owed[]): Promise<string[]> {
-  const gaps = await product.pipeline.database.rows<{ orderId: string; stage: string; cause: string }>(
-    'select order_id as "orderId", stage, cause from monitoring.gap',
+/** Nothing is reported as missing that was there: not logged although it was, or not received although nobody lost it. */
+async function onlyTrueGaps({ product }: Stage, { faults }: WorldPlan): Promise<string[]> {
+  const gaps = await product.pipeline.database.rows<{
+    orderId: string;
+    stage: string;
+    cause: string;
+    destination: string;
+    wasLogged: boolean | null;
+  }>(
+    `select g.order_id as "orderId", g.stage, g.cause, d.name as destination, l.logged_at < g.found_at as "wasLogged"
+       from monitoring.gap g join pipeline.destination d on d.id = g.destination_id
+       left join pipeline.ledger l on l.shop_id = g.shop_id and l.subject_id = g.subject_id and l.kind = g.kind
+                                  and l.destination_id = g.destination_id`,
   );
-  const known = new Set(owed.map(({ orderId }) => orderId));
-  return gaps.flatMap(({ orderId, stage, cause }) => {
-    const order = world.truth.of(Number(orderId));
-    if (order === undefined || !known.has(orderId))
-      return [`a gap was reported of order ${orderId}, which nobody sold`];
-    const isPlanted = stage !== 'logged' || order.dropped > 0 || order.unheard > 0 || order.sent > order.answered;
-    return isPlanted
-      ? []
-      : [`a gap was reported of order ${orderId} (${stage}, ${cause}), of which every webhook arrived`];
-  });
+  const losers = new Set(faults.flatMap(({ fault }) => (fault.kind === 'lost' ? [fault.name] : [])));
+  return gaps
+    .filter(({ stage, destination, wasLogged }) => {
+      if (stage === 'logged') return wasLogged === true;
+      return stage === 'received' && !losers.has(destination as 'ga4' | 'lake');
+    })
+    .map(
+      ({ orderId, stage, cause, destination }) =>
+        `order ${orderId} was called missing at ${destination} (${stage}, ${cause}) and was not`,
+    );
 }
 
 function owedBy({ world }: Stage): Owed[] {

@@ -159,19 +159,28 @@ export class Monitoring {
    * Does every duty whose pause is over, until it has nothing more to do: for who drives the clock, instead of `start`. It
    * asks no lock, because who drives the clock is alone.
    *
+   * A duty that fails is tried again at its next turn, as its loop would.
+   *
    * @param pauseMs how long each rests when it had nothing to do; by default as `start` has it
-   * @returns whether any of them had something to do
+   * @returns whether any of them had something to do, and which failed
    */
-  async settle(pauseMs: (duty: Duty) => number = (duty) => duty.pauseMs): Promise<boolean> {
+  async settle(
+    pauseMs: (duty: Duty) => number = (duty) => duty.pauseMs,
+  ): Promise<{ busy: boolean; failed: { duty: string; error: unknown }[] }> {
     const { signal } = new AbortController();
+    const failed: { duty: string; error: unknown }[] = [];
     let busy = false;
     for (const duty of this.work) {
       const nowMs = this.options.clock.nowMs();
       if (nowMs - (this.restingSinceMs.get(duty) ?? -Infinity) < pauseMs(duty)) continue;
-      while ((await duty.round(signal)) === 'busy') busy = true;
+      try {
+        while ((await duty.round(signal)) === 'busy') busy = true;
+      } catch (error) {
+        failed.push({ duty: duty.name, error });
+      }
       this.restingSinceMs.set(duty, nowMs);
     }
-    return busy;
+    return { busy, failed };
   }
 
   health(): LoopHealth[] {
