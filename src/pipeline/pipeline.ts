@@ -44,6 +44,7 @@ import { InboxStream } from './inbox/stream.js';
 import { Intake } from './intake/intake.js';
 import { SignatureCheck, type SigningSecret } from './intake/signature.js';
 import { compareWithLedger } from './ledger/comparison.js';
+import { readHourCounts, readOrdersSeen, readTouchedHours } from './ledger/hours.js';
 import { readAcceptedBetween, readStandings } from './ledger/standings.js';
 import { Verdicts } from './ledger/verdicts.js';
 import type { PipelineMetrics } from './metrics.js';
@@ -340,9 +341,9 @@ export class Pipeline {
         acceptedBetween: (destinationId, fromAt, toAt, options) =>
           readAcceptedBetween(this.keyed, destinationId, fromAt, toAt, options),
         traces: (facts) => readTraces(this.keyed, facts),
-        touchedHours: later,
-        hourCounts: later,
-        ordersSeen: later,
+        touchedHours: (sinceAt, untilAt) => readTouchedHours(this.database, sinceAt, untilAt),
+        hourCounts: (hours, options) => readHourCounts(this.keyed, hours, options),
+        ordersSeen: (fromAt, toAt) => readOrdersSeen(this.database, fromAt, toAt),
         lastWebhookAt: (shopId, topic) => readLastWebhookAt(this.database, shopId, topic),
       },
       verdicts: new Verdicts(this.keyed, this.options.clock),
