@@ -4,6 +4,7 @@ import type { Round } from '../../kernel/loop.js';
 import type {
   FetchedOrder,
   LedgerReader,
+  LedgerVerdicts,
   ReadBack,
   RegistryReader,
   Requeue,
@@ -26,6 +27,7 @@ const FETCH_AGAIN_MS = 60_000;
 export interface RecoveryDeps {
   gaps: GapStore;
   ledger: Pick<LedgerReader, 'standings'>;
+  verdicts: Pick<LedgerVerdicts, 'markMissing'>;
   requeue: Requeue;
   readBack: Pick<ReadBack, 'ability'>;
   registry: RegistryReader;
@@ -128,6 +130,11 @@ export class Recovery {
     if (items.length === 0) return;
     // Written first: a crash in between makes it look again later than it might, never forget that it asked.
     const asked = gaps.filter((gap) => found.has(gap.id));
+    // The ledger still says queued, and the router leaves alone what waits: it must know first that nothing waits.
+    const unqueued = asked.filter(({ cause }) => cause === 'delivery-gone');
+    if (unqueued.length > 0) {
+      await this.deps.verdicts.markMissing(unqueued.map((gap) => ({ ...gap, reason: gap.cause, detail: null })));
+    }
     await store.requeued(shop.id, idsOf(asked), new Date(clock.nowMs() + LOOK_SOON_MS));
     await this.deps.requeue.requeue(
       shop,

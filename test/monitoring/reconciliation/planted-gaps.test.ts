@@ -217,7 +217,7 @@ describe('a planted gap', () => {
     await planted.live(10 * SECOND, 5 * SECOND);
     expect(await planted.inWarehouse(orderId)).toBe(1);
     await planted.stage.farSides.warehouse.query('delete from plumbline_events where subject_id = $1', [orderId]);
-    await planted.live(10 * MINUTE);
+    await planted.live(40 * MINUTE, MINUTE);
     expect(await planted.inWarehouse(orderId)).toBe(1);
     expect(await planted.inWarehouse(kept)).toBe(1);
     const gaps = (await planted.gaps()).filter(({ kind }) => kind === 'purchase');
@@ -272,7 +272,8 @@ describe('while the Admin API', () => {
     await planted.live(40 * MINUTE, MINUTE);
     expect(await desk.reconciliation(id)).toMatchObject({ state: 'partial', gaps: [], counts: { sold: 0 } });
     expect(await planted.gaps()).toEqual([]);
-    expect(await planted.openSignals()).toEqual([`reconciliation-partial ${planted.domain}`]);
+    expect(await planted.openSignals()).toContain(`reconciliation-partial ${planted.domain}`);
+    expect(await planted.openSignals()).not.toContainEqual(expect.stringContaining('order-missing'));
     planted.stage.world.make({ kind: 'admin', mode: 'none' });
     await planted.live(15 * MINUTE);
     expect(await desk.reconciliation(id)).toMatchObject({ state: 'complete', counts: { sold: 4 }, open: 0 });
