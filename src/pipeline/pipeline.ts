@@ -342,7 +342,7 @@ export class Pipeline {
           readAcceptedBetween(this.keyed, destinationId, fromAt, toAt, options),
         traces: (facts) => readTraces(this.keyed, facts),
         touchedHours: (sinceAt, untilAt) => readTouchedHours(this.database, sinceAt, untilAt),
-        hourCounts: (hours, options) => readHourCounts(this.keyed, hours, options),
+        hourCounts: (hours, options) => readHourCounts(this.database, hours, options),
         ordersSeen: (fromAt, toAt) => readOrdersSeen(this.database, fromAt, toAt),
         lastWebhookAt: (shopId, topic) => readLastWebhookAt(this.database, shopId, topic),
       },
