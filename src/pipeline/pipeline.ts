@@ -41,6 +41,7 @@ import { InboxWriter } from './inbox/inbox-writer.js';
 import { JournalDrain } from './inbox/journal-drain.js';
 import { Journal } from './inbox/journal.js';
 import { InboxStream } from './inbox/stream.js';
+import { AnswerTally } from './intake/answer-tally.js';
 import { Intake } from './intake/intake.js';
 import { SignatureCheck, type SigningSecret } from './intake/signature.js';
 import { compareWithLedger } from './ledger/comparison.js';
@@ -87,6 +88,7 @@ const LOOPBACK = ['127.0.0.0/8', '::1/128'];
 const ADMIN_API_DEADLINE_MS = 8_000;
 const ADMIN_API_BYTES_MAX = 16 * 1024 * 1024; // 250 orders with their lines
 const ADAPTERS_CLOSE_WITHIN_MS = 1_000;
+const TALLIES_WITHIN_MS = 500;
 const HOUSE_EVERY_MS = 60_000;
 const GAPS_SHOWN_MS = 24 * 3_600_000; // in /healthz; the facts stay
 
@@ -100,6 +102,7 @@ export class Pipeline {
   readonly reader: InboxReader;
   readonly writer: InboxWriter;
   readonly intake: Intake;
+  private readonly tally: AnswerTally;
   readonly registry: Registry;
   readonly deadLetters: DeadLetters;
   readonly router: Router;
@@ -155,11 +158,18 @@ export class Pipeline {
       },
     });
     const append = this.writer.append.bind(this.writer);
+    this.tally = new AnswerTally({
+      database: this.database,
+      clock,
+      process: ids.token(9),
+      knows: (domain) => this.registry.knowsDomain(domain),
+    });
     this.intake = new Intake({
       signature: new SignatureCheck(options.signingSecrets),
       append,
       clock,
       recorder: { answered: (status, ms) => metrics.intakeAnswered(ms / 1_000, status) },
+      tally: this.tally,
     });
     this.drain = new JournalDrain({
       journal,
@@ -248,6 +258,9 @@ export class Pipeline {
     const loop = (name: string, pauseMs: number, round: (signal: AbortSignal) => Promise<'busy' | 'idle'>): Loop =>
       new Loop({ name, pauseMs, clock, log, round });
     this.intakeLoops.push(loop('journal-drain', 500, (signal) => this.drain.round(signal)));
+    if (options.roles.intake) {
+      this.intakeLoops.push(loop('intake-tally', 1_000, async () => (this.opened ? await this.tally.round() : 'idle')));
+    }
     this.registryLoop = this.registry.watch();
     this.workerLoops.push(
       loop('held', 1_000, () => this.held.round()),
@@ -327,9 +340,6 @@ export class Pipeline {
     tallies: IntakeTallies;
     takes: (destination: Destination) => ReadonlySet<Kind>;
   } {
-    const later = (): never => {
-      throw new Error('not built yet');
-    };
     return {
       registry: this.registry,
       reader,
@@ -342,14 +352,14 @@ export class Pipeline {
           readAcceptedBetween(this.keyed, destinationId, fromAt, toAt, options),
         traces: (facts) => readTraces(this.keyed, facts),
         touchedHours: (sinceAt, untilAt) => readTouchedHours(this.database, sinceAt, untilAt),
-        hourCounts: (hours, options) => readHourCounts(this.keyed, hours, options),
+        hourCounts: (hours, options) => readHourCounts(this.database, hours, options),
         ordersSeen: (fromAt, toAt) => readOrdersSeen(this.database, fromAt, toAt),
         lastWebhookAt: (shopId, topic) => readLastWebhookAt(this.database, shopId, topic),
       },
       verdicts: new Verdicts(this.keyed, this.options.clock),
       requeue: this.requeue,
       readBack: this.readBack,
-      tallies: { failing: later },
+      tallies: this.tally,
       takes: ({ kind, world }) => this.adapters[world].get(kind)?.kinds ?? new Set(),
     };
   }
@@ -378,6 +388,9 @@ export class Pipeline {
       this.router.stop(),
       this.worker.stop(),
     ]);
+    // What was answered 503 while stopping counts too; a database that is away must not hold up the end.
+    const told = this.opened ? this.tally.round().catch(() => undefined) : Promise.resolve();
+    await Promise.race([told, new Promise((resolve) => setTimeout(resolve, TALLIES_WITHIN_MS).unref())]);
     await this.writer.close();
     await this.drain.close();
     await this.journal.close();

@@ -68,6 +68,13 @@ export function readHeaders(headers: IncomingHttpHeaders): WebhookHeaders | { fa
   };
 }
 
+/** Which subscription a request belongs to, as far as it says so itself. `null` = it does not, or not in these words. */
+export function readSubscription(headers: IncomingHttpHeaders): { shopDomain: string; topic: string } | null {
+  const topic = optional(headers, 'topic');
+  const shopDomain = optional(headers, 'shopDomain')?.toLowerCase();
+  return topic !== undefined && shopDomain !== undefined && DOMAIN.test(shopDomain) ? { shopDomain, topic } : null;
+}
+
 function required(headers: IncomingHttpHeaders, field: Field): string | { fault: string } {
   const value = valueOf(headers, field);
   if (value === undefined || value === '') return { fault: `${spelled(field)} is missing.` };

@@ -1,4 +1,4 @@
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import { stopwatch, type Clock } from '../../kernel/clock.js';
 import type { InboxEntry } from '../contract.js';
 import { Arrivals } from './arrivals.js';
@@ -17,6 +17,8 @@ export interface IntakeOptions {
   append: (entry: InboxEntry) => Promise<unknown>;
   clock: Clock;
   recorder?: IntakeRecorder;
+  /** Counts our failures in a row. Called with every answer, so it must cost nothing while all is well. */
+  tally?: { answered(status: number, headers: IncomingHttpHeaders): void };
 }
 
 interface InFlight {
@@ -211,6 +213,7 @@ export class Intake {
     this.bodyBytes -= request.bytes;
     request.bytes = 0;
     this.options.recorder?.answered(status, this.elapsedMs() - request.sinceMs);
+    this.options.tally?.answered(status, request.req.headers);
     if (this.inFlight.size > 0 || !this.onIdle) return;
     this.onIdle();
     this.onIdle = null;

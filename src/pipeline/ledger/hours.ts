@@ -1,23 +1,38 @@
 import type { Queryable } from '../../kernel/database.js';
 import { KIND_CODES, STATE_CODES, type HourCount, type SeenHour, type ShopHour } from '../contract.js';
+import { dayLiteral } from './standings.js';
 
 const { expected, queued, accepted, confirmed, ignored, failed, missing, unconfirmable } = STATE_CODES;
-
-/** Rows from before `sold_at` was kept go by when it happened for the business. */
-const SOLD_AT = 'coalesce(l.sold_at, l.occurred_at)';
-
-/** Index: ledger_times, which leaves out the stretches of each partition that have not changed since. */
-const TOUCHED = `
-select distinct l.shop_id::text as "shopId", date_trunc('hour', ${SOLD_AT}, 'UTC') as "hourAt"
-  from pipeline.ledger l
- where l.updated_at >= $1 and l.updated_at < $2 and l.kind = ${KIND_CODES.purchase}`;
+const HOUR_MS = 3_600_000;
 
 /**
- * Index: the primary key's prefix, in the partition of the hour's own day; and in that of subjects that have no
- * `created_at`. The days are bounds besides, so that the planner need not open every partition.
+ * When an order was sold. Rows from before that was kept, and orders that do not say, count at the moment of their own
+ * day that is nearest to when it happened: so each row is in one hour, and that hour is in the row's partition.
  */
-const COUNTS = `
-select i.shop_id::text as "shopId", i.hour as "hourAt", l.destination_id as "destinationId",
+const SOLD_AT = `
+coalesce(l.sold_at, least(greatest(l.occurred_at, l.day::timestamp at time zone 'UTC'),
+                          (l.day + 1)::timestamp at time zone 'UTC' - interval '1 microsecond'))`;
+
+/** Partitions: all, because an old order can change today. Index: ledger_times, which leaves the pages of the window. */
+const TOUCHED = `
+select l.shop_id as "shopId", date_trunc('hour', ${SOLD_AT}, 'UTC') as "hourAt"
+  from pipeline.ledger l
+ where l.kind = ${KIND_CODES.purchase} and l.updated_at >= $1 and l.updated_at < $2
+ group by 1, 2`;
+
+export async function readTouchedHours(database: Queryable, sinceAt: Date, untilAt: Date): Promise<ShopHour[]> {
+  return (await database.query<ShopHour & Record<string, unknown>>(TOUCHED, [sinceAt, untilAt])).rows;
+}
+
+/** Since when a purchase has been due; rows from before that was kept, since they were queued. */
+const DUE_AT = `case when l.state <> ${expected} then coalesce(l.due_at, l.queued_at, l.logged_at) end`;
+const LATE_AFTER = `$4::double precision * interval '1 millisecond'`;
+
+/**
+ * Partition: one, by the literal day. Index: ledger_times by the hours' span, or the primary key's prefix by the shops.
+ */
+const countStatement = (day: string): string => `
+select l.shop_id as "shopId", date_trunc('hour', ${SOLD_AT}, 'UTC') as "hourAt", l.destination_id as "destinationId",
        count(*)::integer as logged,
        count(*) filter (where l.state <> ${expected})::integer as processed,
        count(*) filter (where l.state in (${accepted}, ${confirmed}))::integer as accepted,
@@ -25,58 +40,54 @@ select i.shop_id::text as "shopId", i.hour as "hourAt", l.destination_id as "des
        count(*) filter (where l.state = ${ignored})::integer as ignored,
        count(*) filter (where l.state in (${failed}, ${unconfirmable}))::integer as failed,
        count(*) filter (where l.state = ${missing})::integer as missing,
-       count(*) filter (where
-         case when l.state in (${accepted}, ${confirmed}) then l.accepted_at
-              when l.state = ${queued} then $5::timestamptz end
-         - coalesce(l.due_at, l.queued_at, l.logged_at) > make_interval(secs => $6))::integer as late,
+       count(*) filter (where case when l.state in (${accepted}, ${confirmed}) then l.accepted_at
+                                   when l.state = ${queued} then $5::timestamptz end
+                              - ${DUE_AT} > ${LATE_AFTER})::integer as late,
        max(l.accepted_at) filter (where l.state = ${accepted}) as "unconfirmedAcceptedAt"
-  from unnest($1::bigint[], $2::timestamptz[]) as i (shop_id, hour)
-  join pipeline.ledger l
-    on l.shop_id = i.shop_id and l.kind = ${KIND_CODES.purchase}
-   and l.day in ((i.hour at time zone 'UTC')::date, '1970-01-01')
-   and ${SOLD_AT} >= i.hour and ${SOLD_AT} < i.hour + interval '1 hour'
- where (l.day between $3 and $4 or l.day = '1970-01-01')
- group by i.shop_id, i.hour, l.destination_id`;
+  from pipeline.ledger l
+ where l.day = ${dayLiteral(day)} and l.kind = ${KIND_CODES.purchase} and l.shop_id = any ($1::bigint[])
+   and ((l.sold_at >= $2 and l.sold_at < $3) or l.sold_at is null)
+ group by 1, 2, 3`;
 
-/**
- * An order is seen when its first webhook comes, for whichever destination. Index: ledger_times. An order that reached a
- * second destination later keeps the hour it was first seen in, because `seen_at` is the webhook's arrival.
- */
-const SEEN = `
-select shop_id::text as "shopId", date_trunc('hour', seen_at, 'UTC') as "hourAt", count(*)::integer as orders,
-       max(seen_at) as "lastAt"
-  from (
-    select l.shop_id, l.subject_id, min(l.seen_at) as seen_at
-      from pipeline.ledger l
-     where l.seen_at >= $1 and l.seen_at < $2 and l.kind = ${KIND_CODES.purchase}
-     group by l.shop_id, l.subject_id
-  ) one
- group by 1, 2`;
-
-/** Hours of which a purchase's row has changed in `[sinceAt, untilAt)`. */
-export async function readTouchedHours(database: Queryable, sinceAt: Date, untilAt: Date): Promise<ShopHour[]> {
-  return (await database.query<ShopHour & Record<string, unknown>>(TOUCHED, [sinceAt, untilAt])).rows;
-}
-
+/** Purchases of these hours, counted. One statement a day of the ledger. */
 export async function readHourCounts(
   database: Queryable,
   hours: readonly ShopHour[],
   { lateAfterMs, nowAt }: { lateAfterMs: number; nowAt: Date },
 ): Promise<HourCount[]> {
-  if (hours.length === 0) return [];
-  const days = hours.map(({ hourAt }) => hourAt.toISOString().slice(0, 10)).sort();
-  const { rows } = await database.query<HourCount & Record<string, unknown>>(COUNTS, [
-    hours.map(({ shopId }) => shopId),
-    hours.map(({ hourAt }) => hourAt),
-    days[0],
-    days.at(-1),
-    nowAt,
-    lateAfterMs / 1_000,
-  ]);
-  return rows;
+  const counts: HourCount[] = [];
+  for (const [day, ofDay] of Map.groupBy(hours, ({ hourAt }) => hourAt.toISOString().slice(0, 10))) {
+    const wanted = new Set(ofDay.map(keyOf));
+    const starts = ofDay.map(({ hourAt }) => hourAt.getTime());
+    const { rows } = await database.query<HourCount & Record<string, unknown>>(countStatement(day), [
+      [...new Set(ofDay.map(({ shopId }) => shopId))],
+      new Date(starts.reduce((one, other) => Math.min(one, other), Infinity)),
+      new Date(starts.reduce((one, other) => Math.max(one, other), -Infinity) + HOUR_MS),
+      lateAfterMs,
+      nowAt,
+    ]);
+    counts.push(...rows.filter((row) => wanted.has(keyOf(row))));
+  }
+  return counts;
 }
 
-/** Of the arrivals in `[fromAt, toAt)`. */
+function keyOf({ shopId, hourAt }: ShopHour): string {
+  return `${shopId}/${hourAt.getTime()}`;
+}
+
+/**
+ * Every destination that a shop has takes purchases, so the one with the most rows has one of each order; no order need
+ * be told from another. Index: ledger_times, which leaves the pages of the window.
+ */
+const SEEN = `
+select "shopId", "hourAt", max(orders)::integer as orders, max(last_at) as "lastAt"
+  from (select l.shop_id as "shopId", date_trunc('hour', l.seen_at, 'UTC') as "hourAt", l.destination_id,
+               count(*) as orders, max(l.seen_at) as last_at
+          from pipeline.ledger l
+         where l.kind = ${KIND_CODES.purchase} and l.seen_at >= $1 and l.seen_at < $2
+         group by 1, 2, 3) by_destination
+ group by 1, 2`;
+
 export async function readOrdersSeen(database: Queryable, fromAt: Date, toAt: Date): Promise<SeenHour[]> {
   return (await database.query<SeenHour & Record<string, unknown>>(SEEN, [fromAt, toAt])).rows;
 }

@@ -66,6 +66,12 @@ export class Registry implements RegistryReader {
     return this.snapshot.shopByDomain(world, domain);
   }
 
+  /** Whether a shop of this domain is connected, in either world. `null` = nothing has been read yet. */
+  knowsDomain(domain: string): boolean | null {
+    if (this.snapshot === RegistrySnapshot.EMPTY) return null;
+    return (this.shopByDomain('real', domain) ?? this.shopByDomain('sandbox', domain)) !== undefined;
+  }
+
   shopById(id: string): Shop | undefined {
     return this.snapshot.shopById(id);
   }

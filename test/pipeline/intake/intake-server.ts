@@ -4,7 +4,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import { fastify } from 'fastify';
 import { SystemClock } from '../../../src/kernel/clock.js';
 import type { InboxEntry } from '../../../src/pipeline/contract.js';
-import { Intake, type IntakeRecorder } from '../../../src/pipeline/intake/intake.js';
+import { Intake, type IntakeOptions, type IntakeRecorder } from '../../../src/pipeline/intake/intake.js';
 import { intakeServerFactory } from '../../../src/pipeline/intake/server-factory.js';
 import { SignatureCheck } from '../../../src/pipeline/intake/signature.js';
 
@@ -29,6 +29,7 @@ export interface IntakeServer {
 export async function serveIntake(
   append: (entry: InboxEntry) => Promise<unknown>,
   recorder?: IntakeRecorder,
+  tally?: IntakeOptions['tally'],
 ): Promise<IntakeServer> {
   const intake = new Intake({
     signature: new SignatureCheck([
@@ -39,6 +40,7 @@ export async function serveIntake(
     append,
     clock: new SystemClock(),
     ...(recorder ? { recorder } : {}),
+    ...(tally ? { tally } : {}),
   });
   const app = fastify({ serverFactory: intakeServerFactory(intake) });
   app.get('/elsewhere', () => 'fastify');
