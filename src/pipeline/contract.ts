@@ -909,7 +909,11 @@ export type ReadBackPresent =
   /** `present`: found all the same, where the far side withheld a part. Of all others nothing can be said. */
   | (ReadBackLater & { present?: ReadonlySet<string> });
 
-export type ReadBackCount = { outcome: 'read'; received: number } | ReadBackLater;
+export type ReadBackCount =
+  | { outcome: 'read'; received: number }
+  /** The far side tells nothing of that time, and asking again will not help. */
+  | { outcome: 'never'; detail: string }
+  | ReadBackLater;
 
 /** Reading back from destinations. */
 export interface ReadBack {

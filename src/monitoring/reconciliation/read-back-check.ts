@@ -135,9 +135,13 @@ export class ReadBackCheck {
     return settledMs;
   }
 
-  /** Confirms what is there. @returns what is not */
+  /**
+   * Confirms what is there. Of what a destination withholds nothing is concluded: it stays accepted.
+   *
+   * @returns what is not there
+   */
   private async absent(destination: Destination, page: readonly Standing[], signal: AbortSignal): Promise<Standing[]> {
-    const { readBack, registry, verdicts } = this.deps;
+    const { readBack, registry, verdicts, log } = this.deps;
     const absent: Standing[] = [];
     const there: Standing[] = [];
     for (const [shopId, ofShop] of Map.groupBy(page, (one) => one.shopId)) {
@@ -146,8 +150,14 @@ export class ReadBackCheck {
       for (const [kind, items] of Map.groupBy(ofShop, (one) => one.kind)) {
         const asked = items.map((one) => ({ ...one, acceptedAt: one.acceptedAt ?? one.updatedAt }));
         const answer = await readBack.present(destination, shop, kind, asked, signal);
-        if (answer.outcome === 'later') throw new Later(answer.detail, answer.retryAfterMs);
-        for (const item of items) (answer.present.has(item.subjectId) ? there : absent).push(item);
+        if (answer.outcome === 'later') {
+          if (answer.present === undefined) throw new Later(answer.detail, answer.retryAfterMs);
+          log.warn({ destination: destination.name, why: answer.detail }, 'a destination withholds a part');
+        }
+        for (const item of items) {
+          if (answer.present?.has(item.subjectId)) there.push(item);
+          else if (answer.outcome === 'read') absent.push(item);
+        }
       }
     }
     const news = there.filter(({ state }) => state === 'accepted');
@@ -204,45 +214,61 @@ export class ReadBackCheck {
     const fromMs = wholeMinute(turn.settledUntilAt.getTime());
     const untilMs = wholeMinute(Math.min(this.deps.clock.nowMs() - ability.settlingMs, fromMs + SPAN_MAX_MS));
     if (untilMs - fromMs < 5 * MINUTE_MS) return turn.settledUntilAt.getTime(); // within its edges nothing can be told
-    const span = { fromMs, toMs: untilMs };
-    for (const kind of ability.kinds) {
-      const items: Standing[] = [];
-      const only = { ...ability, kinds: new Set([kind]) };
-      const wide = { fromMs: span.fromMs - 2 * MINUTE_MS, toMs: span.toMs };
-      await this.pages(
-        destination,
-        only,
-        wide.fromMs,
-        wide.toMs,
-        ['accepted', 'confirmed'],
-        (page) => {
-          items.push(...page);
-          return Promise.resolve();
-        },
-        Infinity,
-      );
-      const acceptedMs = items.map((one) => one.acceptedAt?.getTime() ?? 0);
-      const count = async ({ fromMs: from, toMs: to }: Span): Promise<number> => {
-        const answer = await this.deps.readBack.count(destination, kind, new Date(from), new Date(to), signal);
-        if (answer.outcome === 'later') throw new Later(answer.detail, answer.retryAfterMs);
-        return answer.received;
-      };
-      const received = items.length === 0 ? 0 : await count(span);
-      const short = judgeCount(span, acceptedMs, received) === 'short' ? await shortSpans(span, acceptedMs, count) : [];
-      const suspect = (one: Standing): boolean =>
-        short.some(({ fromMs: from, toMs: to }) => {
-          const atMs = one.acceptedAt?.getTime() ?? 0;
-          return atMs >= from && atMs < to;
-        });
-      const proved = items.filter((one) => one.state === 'accepted' && !suspect(one));
-      const between = `${new Date(span.fromMs).toISOString()} and ${new Date(span.toMs).toISOString()}`;
-      if (proved.length > 0) {
-        const detail = `counted at the destination: ${received} between ${between}`;
-        await this.deps.verdicts.confirm(proved.map((one) => ({ ...one, detail })));
+    try {
+      for (const kind of ability.kinds) {
+        await this.checkCount(destination, ability, kind, { fromMs, toMs: untilMs }, signal);
       }
-      await this.judge(destination, items.filter(suspect), 'count-short');
+    } catch (error) {
+      // What cannot be counted any more, after days in which nobody looked, must not keep back what can.
+      if (!(error instanceof Never)) throw error;
+      this.deps.log.warn({ destination: destination.name, why: error.message }, 'not counted: it stays accepted');
     }
     return untilMs;
+  }
+
+  private async checkCount(
+    destination: Destination,
+    ability: ReadBackAbility,
+    kind: Kind,
+    span: Span,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const items: Standing[] = [];
+    const only = { ...ability, kinds: new Set([kind]) };
+    const wide = { fromMs: span.fromMs - 2 * MINUTE_MS, toMs: span.toMs };
+    await this.pages(
+      destination,
+      only,
+      wide.fromMs,
+      wide.toMs,
+      ['accepted', 'confirmed'],
+      (page) => {
+        items.push(...page);
+        return Promise.resolve();
+      },
+      Infinity,
+    );
+    const acceptedMs = items.map((one) => one.acceptedAt?.getTime() ?? 0);
+    const count = async ({ fromMs: from, toMs: to }: Span): Promise<number> => {
+      const answer = await this.deps.readBack.count(destination, kind, new Date(from), new Date(to), signal);
+      if (answer.outcome === 'later') throw new Later(answer.detail, answer.retryAfterMs);
+      if (answer.outcome === 'never') throw new Never(answer.detail);
+      return answer.received;
+    };
+    const received = items.length === 0 ? 0 : await count(span);
+    const short = judgeCount(span, acceptedMs, received) === 'short' ? await shortSpans(span, acceptedMs, count) : [];
+    const suspect = (one: Standing): boolean =>
+      short.some(({ fromMs: from, toMs: to }) => {
+        const atMs = one.acceptedAt?.getTime() ?? 0;
+        return atMs >= from && atMs < to;
+      });
+    const proved = items.filter((one) => one.state === 'accepted' && !suspect(one));
+    const between = `${new Date(span.fromMs).toISOString()} and ${new Date(span.toMs).toISOString()}`;
+    if (proved.length > 0) {
+      const detail = `counted at the destination: ${received} between ${between}`;
+      await this.deps.verdicts.confirm(proved.map((one) => ({ ...one, detail })));
+    }
+    await this.judge(destination, items.filter(suspect), 'count-short');
   }
 
   /** @returns how far it came when there was more than one round takes; `null` = to the end */
@@ -283,3 +309,6 @@ class Later extends Error {
     super(detail);
   }
 }
+
+/** The destination tells nothing of that time, now or ever. */
+class Never extends Error {}

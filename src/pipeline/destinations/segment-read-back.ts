@@ -51,9 +51,9 @@ export class SegmentReadBack implements AdapterReadBack {
   ): Promise<ReadBackCount> {
     const settings = this.settings.of(destination);
     const eventName = NAMES[kind];
-    if (eventName === undefined) return later(`Segment has no event name for ${kind}`);
+    if (eventName === undefined) return { outcome: 'never', detail: `Segment has no event name for ${kind}` };
     const asking = askingFor(fromAt.getTime(), toAt.getTime(), this.clock.nowMs());
-    if (typeof asking === 'string') return later(asking);
+    if (typeof asking === 'string') return { outcome: 'never', detail: asking };
     let received = 0;
     for (const slice of asking.slices) {
       let cursor: string | null = null;

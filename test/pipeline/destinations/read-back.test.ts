@@ -83,7 +83,7 @@ function readingOf(far: FarSide, rest: Pick<Reading, 'trouble' | 'deny' | 'secre
       : readBack.present(destination, ACME, 'purchase', items.map(asked), signal);
   const found: Reading['found'] = async (items, options) => {
     const answer = await ask(items, options);
-    if (answer.outcome === 'later') return null;
+    if (answer.outcome !== 'read') return null;
     return 'present' in answer ? answer.present.size : answer.received;
   };
   return { far, ask, found, ...rest };
@@ -451,11 +451,11 @@ describe('reading back from Segment', () => {
     await far.close();
   });
 
-  it('says "later" to a time of which it cannot count exactly', async () => {
+  it('says "never" to a time of which it cannot count exactly', async () => {
     const far = await segmentFarSide();
     const from = new Date(Date.now() - 24 * HOUR_MS);
     expect(await readBackOf(far).count(far.destination, 'purchase', from, new Date())).toMatchObject({
-      outcome: 'later',
+      outcome: 'never',
     });
     await far.close();
   });
