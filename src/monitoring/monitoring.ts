@@ -25,6 +25,7 @@ import { PageListing } from './reconciliation/page-listing.js';
 import { Reconciliation } from './reconciliation/reconciliation.js';
 import { LineWatch } from './line-watch/line-watch.js';
 import { SignalBook } from './signals/signal-book.js';
+import { Countdown } from './subscriptions/countdown.js';
 import type { GapProof } from './subscriptions/gap-proof.js';
 import { SubscriptionWatch } from './subscriptions/subscription-watch.js';
 import type { SubscriptionSettings } from './subscriptions/wanted.js';
@@ -75,6 +76,7 @@ export class Monitoring {
   readonly subscriptions: SubscriptionWatch;
   readonly throughput: ThroughputQuery;
   readonly silence: SilenceQuery;
+  private readonly countdown: Countdown;
   private readonly rollUp: ThroughputRollUp;
   private readonly silenceWatch: SilenceWatch;
   private readonly lineWatch: LineWatch;
@@ -125,6 +127,13 @@ export class Monitoring {
       },
       () => this.loops.find(({ name }) => name === SUBSCRIPTION_AUDIT)?.wake(),
     );
+    this.countdown = new Countdown({
+      tallies: pipeline.tallies,
+      registry: pipeline.registry,
+      signals: this.signals,
+      hint: (shopId, why) => this.subscriptions.hint(shopId, why),
+      clock,
+    });
     const sold = new ListedCounts(database);
     const shared = { database, clock, log, signals: this.signals, ...pipeline, sold };
     this.throughput = new ThroughputQuery(shared);
@@ -208,6 +217,7 @@ export class Monitoring {
         staleAfterMs: 120_000,
         round: (signal) => this.subscriptions.round(signal),
       },
+      { name: 'subscription-countdown', pauseMs: 5_000, round: () => this.countdown.round() },
       { name: 'throughput', pauseMs: 5_000, round: (signal) => this.rollUp.round(signal) },
       { name: 'silence', pauseMs: 30_000, round: (signal) => this.silenceWatch.round(signal) },
       ...this.lineWatch.duties(),

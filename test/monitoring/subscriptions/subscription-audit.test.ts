@@ -283,6 +283,26 @@ describe('a crash, a restart, another leader', () => {
     expect(w.actual()).toEqual(ALL_THERE);
   });
 
+  it('between the record of what only a person can mend, or has mended, and the word of it', async () => {
+    const dies = () => Promise.reject(new Error('died'));
+    const found = w.world.subscriptions.of(COFFEE)[0];
+    const set = (filter: string | null) => Object.assign(found ?? {}, { filter });
+    set('total_price:>10');
+    w.pass(MINUTE);
+    w.restart({ signals: Object.assign(Object.create(w.signals), { report: dies }) });
+    await expect(w.round()).rejects.toThrow('died');
+    w.restart();
+    await w.minutes(2);
+    expect(await w.openSignals('subscription-wrong')).toHaveLength(1);
+    set(null);
+    w.pass(MINUTE);
+    w.restart({ signals: Object.assign(Object.create(w.signals), { replace: dies }) });
+    await expect(w.round()).rejects.toThrow('died');
+    w.restart();
+    await w.minutes(2);
+    expect(await w.openSignals()).toEqual([]);
+  });
+
   it('at the end of a case: the signal that was closed stays closed, and so does the case', async () => {
     w.remove('orders/paid');
     await w.minutes(1);
