@@ -14,7 +14,7 @@ import { Pipeline } from '../src/pipeline/pipeline.js';
 import { PipelineQueries } from '../src/pipeline/queries.js';
 
 export const API_VERSION = '2026-10';
-const RESTS_MS = 5 * 60_000;
+const RESTS_MS = 10 * 60_000;
 
 export interface ProductOptions {
   databaseUrl: string;

@@ -37,5 +37,5 @@ export const PLAIN_2019: Readonly<PlainSettings> = {
   collectWorst: 4,
   waitingMax: 512, // the usual backlog of a listening socket
   waitingMb: 0.5, // body, parsed body and what was looked up for it
-  fleet: 1_600, // three stores stand for a fleet of thousands
+  fleet: 2_400, // two stores stand for a fleet of thousands
 };

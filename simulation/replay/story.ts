@@ -33,8 +33,8 @@ const at = (day: number, hour: number, minute = 0): number => (day - 1) * DAY_MS
 export const STORY_2019: Story = {
   startAtMs: Date.parse('2019-10-09T00:00:00Z'),
   days: 10,
-  stores: 3,
-  ordersPerDay: 240,
+  stores: 2,
+  ordersPerDay: 160,
   growthPerDay: 1.2 ** (1 / 30), // 20 % a month
   hours: [2, 1, 1, 1, 1, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 9, 9, 8, 7, 5, 3],
   topics: ['orders/create', 'orders/paid', 'orders/cancelled', 'refunds/create'],
