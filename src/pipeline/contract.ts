@@ -844,6 +844,11 @@ export interface LedgerVerdicts {
   markMissing(
     items: readonly (ObligationKey & { reason: string; detail: string | null; updatedAt?: Date })[],
   ): Promise<number>;
+  /**
+   * `missing` → `queued`, with a delivery of the payload it was planned from, under the same event id. What has been
+   * erased meanwhile ends as a dead letter with the reason `payload-expired`. At most 1,000 a call. @returns how many changed
+   */
+  restart(items: readonly ObligationKey[]): Promise<number>;
 }
 
 /** What Shopify has of an order now, in the shape of webhooks. */

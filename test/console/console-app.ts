@@ -118,7 +118,7 @@ export class ConsoleApp {
         ordersSeen: nobody,
         lastWebhookAt: nobody,
       },
-      verdicts: { confirm: nobody, markMissing: nobody },
+      verdicts: { confirm: nobody, markMissing: nobody, restart: nobody },
       requeue: { fetchOrders: nobody, requeue: nobody },
       readBack: { ability: nobody, present: nobody, count: nobody },
       listing: { step: nobody },

@@ -30,9 +30,6 @@ const LATER_MAX_MS = 30 * 60_000;
 /** Segment drops a repeat for about a day (docs/destinations/segment.md); past this, sending again could count twice. */
 const REPEATABLE_MS = 20 * 3_600_000;
 
-/** Kinds that Shopify's records can bring back. A checkout is gone there when it has become an order. */
-const RECOVERABLE: ReadonlySet<Kind> = new Set<Kind>(['purchase', 'order-updated', 'order-cancelled', 'refund']);
-
 export interface ReadBackCheckDeps {
   database: Database;
   store: ReadBackStore;
@@ -198,7 +195,6 @@ export class ReadBackCheck {
 
   /** What only counts can tell may have arrived; it goes again only while its destination would drop a repeat. */
   private mayRepeat(destination: Destination, one: Standing, nowMs: number): boolean {
-    if (!RECOVERABLE.has(one.kind)) return false;
     const isExact = this.deps.readBack.ability(destination).means === 'ids';
     return isExact || nowMs - (one.acceptedAt?.getTime() ?? 0) < REPEATABLE_MS;
   }

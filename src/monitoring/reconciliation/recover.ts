@@ -5,12 +5,16 @@ import type { Gap } from './gap-store.js';
 export type Step =
   | { step: 'close'; state: 'recovered' | 'dead' | 'excluded'; reason: string | null }
   | { step: 'wait'; untilAt: Date }
-  /** Bring it back. */
-  | { step: 'requeue' };
+  /** Fetch it from Shopify: the ledger knows nothing of it, or has nothing left to send. */
+  | { step: 'requeue' }
+  /** Send again what the ledger has it planned from. */
+  | { step: 'restart' };
 
 const REQUEUES_MAX = 3;
 /** A requeue that has not shown in the ledger by then was lost on its way, or the router stands. */
 const SHOWS_WITHIN_MS = 2 * 60_000;
+/** The delivery's own word for a payload that retention has dropped; Shopify may still have the order. */
+const PAYLOAD_EXPIRED = 'payload-expired';
 const LOOK_FIRST_MS = 3_000;
 const LOOK_AT_MOST_MS = 5 * 60_000;
 
@@ -26,7 +30,7 @@ export function nextStep(gap: Gap, standing: Standing | null, canConfirm: boolea
     case 'confirmed':
       // One that was lost after a 2xx is not back because of that 2xx, nor because of another that proves as little.
       if (gap.stage === 'received') {
-        if (!takenSince(gap, standing)) break;
+        if (!takenSince(gap, standing)) return { step: 'wait', untilAt: later(gap, nowMs) };
         if (canConfirm && standing.state !== 'confirmed') return { step: 'wait', untilAt: later(gap, nowMs) };
       }
       return { step: 'close', state: 'recovered', reason: lateness(standing) };
@@ -34,26 +38,30 @@ export function nextStep(gap: Gap, standing: Standing | null, canConfirm: boolea
       return { step: 'close', state: 'excluded', reason: standing.reason };
     case 'failed':
     case 'unconfirmable':
+      if (standing.reason === PAYLOAD_EXPIRED) return again(gap, 'requeue', nowMs);
       if (gap.requeuedAt === null || standing.updatedAt > gap.requeuedAt) {
         return { step: 'close', state: 'dead', reason: standing.reason ?? standing.state };
       }
-      break;
+      return again(gap, 'requeue', nowMs);
     case 'queued':
       // On its way, however long that takes: delivery has its own 72 hours.
-      if (standing.inQueue) return { step: 'wait', untilAt: later(gap, nowMs) };
-      break;
-    case 'expected':
+      return standing.inQueue ? { step: 'wait', untilAt: later(gap, nowMs) } : again(gap, 'restart', nowMs);
     case 'missing':
+      return again(gap, 'restart', nowMs);
+    case 'expected':
     case undefined:
-      break;
+      return again(gap, 'requeue', nowMs);
   }
+}
+
+function again(gap: Gap, step: 'requeue' | 'restart', nowMs: number): Step {
   if (gap.requeuedAt !== null && nowMs - gap.requeuedAt.getTime() < SHOWS_WITHIN_MS) {
     return { step: 'wait', untilAt: later(gap, nowMs) };
   }
   if (gap.requeues >= REQUEUES_MAX) {
     return { step: 'close', state: 'dead', reason: `requeued ${gap.requeues} times without effect` };
   }
-  return { step: 'requeue' };
+  return { step };
 }
 
 /** The longer it takes, the less often one looks. */

@@ -21,13 +21,15 @@ const FETCH_AT_ONCE = 25; // orders a query: some 100 points of Shopify's 2,000
  * that a live order never waits behind more than these.
  */
 const UNDER_WAY_MAX = 200;
+/** The cause that `judge` gives to what is queued and has no delivery. */
+const DELIVERY_GONE = 'delivery-gone';
 const LOOK_SOON_MS = 3_000;
 const FETCH_AGAIN_MS = 60_000;
 
 export interface RecoveryDeps {
   gaps: GapStore;
   ledger: Pick<LedgerReader, 'standings'>;
-  verdicts: Pick<LedgerVerdicts, 'markMissing'>;
+  verdicts: Pick<LedgerVerdicts, 'markMissing' | 'restart'>;
   requeue: Requeue;
   readBack: Pick<ReadBack, 'ability'>;
   registry: RegistryReader;
@@ -75,11 +77,13 @@ export class Recovery {
     for (const standing of await this.deps.ledger.standings(gaps)) standings.set(keyOf(standing), standing);
     const nowMs = clock.nowMs();
     const wanted: Gap[] = [];
+    const restarts: Gap[] = [];
     const closing = new Map<string, { gaps: Gap[]; state: 'recovered' | 'dead' | 'excluded'; reason: string | null }>();
     const waiting = new Map<number, Gap[]>();
     for (const gap of gaps) {
       const next = nextStep(gap, standings.get(keyOf(gap)) ?? null, this.canConfirm(gap), nowMs);
       if (next.step === 'requeue') wanted.push(gap);
+      else if (next.step === 'restart') restarts.push(gap);
       else if (next.step === 'wait') append(waiting, next.untilAt.getTime(), gap);
       else {
         const key = `${next.state}/${next.reason ?? ''}`;
@@ -93,8 +97,30 @@ export class Recovery {
       this.deps.log.info({ shop: shop.domain, gaps: closed.length, state, reason }, 'gaps closed');
     }
     for (const [untilMs, some] of waiting) await store.lookAgain(shop.id, idsOf(some), new Date(untilMs), null);
-    if (wanted.length > 0) await this.bringBack(shop, wanted, underWay - closedUnderWay(closing), signal);
-    return closing.size > 0 || wanted.length > 0;
+    const stillUnderWay = underWay - closedUnderWay(closing);
+    const restarted = await this.restart(shop, restarts, stillUnderWay);
+    if (wanted.length > 0) await this.bringBack(shop, wanted, stillUnderWay + restarted, signal);
+    return closing.size > 0 || wanted.length > 0 || restarted > 0;
+  }
+
+  /** @returns how many are on their way now */
+  private async restart(shop: Shop, restarts: readonly Gap[], underWay: number): Promise<number> {
+    if (restarts.length === 0) return 0;
+    const { gaps: store, verdicts, clock } = this.deps;
+    const now = restarts.slice(0, Math.max(0, UNDER_WAY_MAX - underWay));
+    const later = restarts.slice(now.length);
+    const soonAt = new Date(clock.nowMs() + LOOK_SOON_MS);
+    if (later.length > 0) await store.lookAgain(shop.id, idsOf(later), soonAt, null);
+    if (now.length === 0) return 0;
+    // Written first: a crash in between makes it look again later than it might, never forget that it asked.
+    await store.requeued(shop.id, idsOf(now), soonAt);
+    // Where the ledger still says queued, it must know first that nothing waits.
+    const unqueued = now.filter(({ cause }) => cause === DELIVERY_GONE);
+    if (unqueued.length > 0) {
+      await verdicts.markMissing(unqueued.map((gap) => ({ ...gap, reason: gap.cause, detail: null })));
+    }
+    await verdicts.restart(now);
+    return now.length;
   }
 
   private async bringBack(shop: Shop, wanted: readonly Gap[], underWay: number, signal: AbortSignal): Promise<void> {
@@ -130,11 +156,6 @@ export class Recovery {
     if (items.length === 0) return;
     // Written first: a crash in between makes it look again later than it might, never forget that it asked.
     const asked = gaps.filter((gap) => found.has(gap.id));
-    // The ledger still says queued, and the router leaves alone what waits: it must know first that nothing waits.
-    const unqueued = asked.filter(({ cause }) => cause === 'delivery-gone');
-    if (unqueued.length > 0) {
-      await this.deps.verdicts.markMissing(unqueued.map((gap) => ({ ...gap, reason: gap.cause, detail: null })));
-    }
     await store.requeued(shop.id, idsOf(asked), new Date(clock.nowMs() + LOOK_SOON_MS));
     await this.deps.requeue.requeue(
       shop,

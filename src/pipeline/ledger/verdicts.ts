@@ -75,6 +75,47 @@ const MARK_MISSING: Change = {
   set: `state = ${missing}, confirmed_at = null`,
 };
 
+/**
+ * What was lost after it had been planned goes again, from the payload that it was planned from: the ledger's row and the
+ * delivery's in one statement (invariant 4). The event id is derived, so it is the same one again.
+ *
+ * Locks: ledger rows in key order, then their delivery rows, as the router does. Index: the primary keys.
+ */
+const restartStatement = (day: string): string => `
+with input as (
+  select * from unnest($1::bigint[], $2::text[], $3::smallint[], $4::integer[]) as i (${KEY})
+),
+held as materialized (
+  select ${KEY} from input i join pipeline.ledger l using (${KEY})
+   where l.day = ${dayLiteral(day)} and l.state = ${missing}
+   order by ${KEY}
+     for update of l
+),
+changed as (
+  update pipeline.ledger l
+     set state = ${queued}, reason = 'sent-again', queued_at = $5, accepted_at = null, confirmed_at = null, attempts = 0,
+         updated_at = $5
+    from held h
+   where l.day = ${dayLiteral(day)} and l.shop_id = h.shop_id and l.subject_id = h.subject_id and l.kind = h.kind
+     and l.destination_id = h.destination_id
+  returning l.*
+),
+enqueued as (
+  insert into pipeline.delivery (
+    shop_id, destination_id, kind, subject_id, order_id, ledger_day, version, segment_day, stream_id, segment_seq,
+    entry, queued_at, due_at)
+  select shop_id, destination_id, kind, subject_id, order_id, day, version, segment_day, stream_id, segment_seq,
+         entry, $5, $5
+    from changed
+  on conflict (shop_id, destination_id, kind, subject_id) do nothing
+),
+facts as (
+  insert into pipeline.ledger_fact (${KEY}, day, at, version, state, reason)
+  select ${KEY}, ($5::timestamptz at time zone 'UTC')::date, $5, version, state, reason from changed
+  returning 1
+)
+select count(*)::integer as changed from facts`;
+
 const AT_ONCE = 1_000;
 
 interface Verdict extends ObligationKey {
@@ -100,6 +141,21 @@ export class Verdicts implements LedgerVerdicts {
 
   markMissing(items: Parameters<LedgerVerdicts['markMissing']>[0]): Promise<number> {
     return this.pass(MARK_MISSING, items);
+  }
+
+  async restart(items: readonly ObligationKey[]): Promise<number> {
+    let changed = 0;
+    for (const [day, ofDay] of Map.groupBy(items, ({ ledgerDay }) => ledgerDay)) {
+      const { rows } = await this.database.query<{ changed: number }>(restartStatement(day), [
+        ofDay.map((item) => item.shopId),
+        ofDay.map((item) => item.subjectId),
+        ofDay.map((item) => KIND_CODES[item.kind]),
+        ofDay.map((item) => item.destinationId),
+        this.clock.now(),
+      ]);
+      changed += rows[0]?.changed ?? 0;
+    }
+    return changed;
   }
 
   private async pass(change: Change, items: readonly Verdict[]): Promise<number> {

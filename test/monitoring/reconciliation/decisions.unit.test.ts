@@ -213,7 +213,7 @@ describe('what an open gap needs', () => {
       gap({ stage: 'received' }),
       standing('accepted', { acceptedAt: at(-28) }),
       true,
-      { step: 'requeue' },
+      { step: 'wait' },
     ],
     [
       'taken again, and not proved',

@@ -275,7 +275,7 @@ describe('while the Admin API', () => {
     expect(await planted.openSignals()).toContain(`reconciliation-partial ${planted.domain}`);
     expect(await planted.openSignals()).not.toContainEqual(expect.stringContaining('order-missing'));
     planted.stage.world.make({ kind: 'admin', mode: 'none' });
-    await planted.live(15 * MINUTE);
+    await planted.live(40 * MINUTE, MINUTE);
     expect(await desk.reconciliation(id)).toMatchObject({ state: 'complete', counts: { sold: 4 }, open: 0 });
     expect(new Set((await planted.gaps()).map(({ orderId }) => orderId))).toEqual(new Set(untold));
     expect(await planted.openSignals()).toEqual([]);
@@ -289,7 +289,7 @@ describe('while the Admin API', () => {
     planted.stage.world.make({ kind: 'admin', mode: 'frozen' });
     const desk = planted.stage.product.monitoring.reconciliation;
     const id = (await desk.request(planted.domain, new Date(fromMs), new Date(fromMs + MINUTE), 'test')) ?? '';
-    await planted.live(2 * MINUTE);
+    await planted.live(15 * MINUTE, MINUTE);
     const run = await desk.reconciliation(id);
     expect(run?.detail).toContain('402');
     expect(await planted.gaps()).toEqual([]);

@@ -116,7 +116,7 @@ function counted(all: readonly PretendedOrder[]): unknown[] {
           late: there.filter(({ state, soldAtMs, dueAfterMs, acceptedAfterMs }) =>
             state === 'queued'
               ? NOW - soldAtMs - dueAfterMs > 15 * MINUTE
-              : ['accepted', 'confirmed', 'missing'].includes(state) && acceptedAfterMs > 15 * MINUTE,
+              : ['accepted', 'confirmed'].includes(state) && acceptedAfterMs > 15 * MINUTE,
           ).length,
           lost_accepted: failed,
         });

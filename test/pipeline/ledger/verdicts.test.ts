@@ -180,3 +180,27 @@ async function accepted(subjectId: string): Promise<Settlement> {
   return { ...claim, state: 'accepted', reason: null, detail: null, attempt: 1, durationMs: 1, at: NOW, dueAt: null };
 }
 const claims: Awaited<ReturnType<typeof claimDue>> = [];
+
+describe('what is sent again', () => {
+  const waiting = () =>
+    database.rows('select subject_id, ledger_day::text as day, attempts, due_at, lease from pipeline.delivery');
+
+  it.each(STATES)('from %s', async (state) => {
+    await insert('71', state);
+    const may = state === 'missing';
+    expect(await verdicts.restart([key('71'), key('72')])).toBe(may ? 1 : 0);
+    expect((await rows()).map((row) => row.state)).toEqual([may ? 'queued' : state]);
+    expect(await waiting()).toEqual(
+      may ? [{ subject_id: '71', day: '2026-11-23', attempts: 0, due_at: LATER, lease: null }] : [],
+    );
+    expect(await facts()).toEqual(may ? [{ state: 'queued', reason: 'sent-again', detail: null, at: LATER }] : []);
+  });
+
+  it('goes once, however many ask for it at the same time', async () => {
+    await insert('71', 'missing');
+    const changed = await Promise.all(Array.from({ length: 4 }, () => verdicts.restart([key('71')])));
+    expect(changed.reduce((sum, each) => sum + each, 0)).toBe(1);
+    expect(await waiting()).toHaveLength(1);
+    expect(await facts()).toHaveLength(1);
+  });
+});
