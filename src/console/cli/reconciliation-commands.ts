@@ -65,16 +65,16 @@ export function addReconciliation({ program, api, width, command, print, list, o
       list(
         answer,
         { json: json ?? false },
-        ['FOUND', 'SHOP', 'ORDER', 'EVENT', 'DESTINATION', 'LOST BEFORE', 'CAUSE', 'STATE'],
+        ['ORDER', 'EVENT', 'DESTINATION', 'LOST BEFORE', 'CAUSE', 'STATE', 'SHOP', 'FOUND'],
         (each) => [
-          when(each.foundAt),
-          each.shop,
           each.orderId,
           each.kind,
           each.destination,
           each.stage,
           each.cause,
           each.state,
+          each.shop,
+          when(each.foundAt),
         ],
         'No gap.',
       );
