@@ -40,8 +40,10 @@ export class ChosenListing implements Listing {
   async step(shop: Shop, window: ListingWindow, position: ListingPosition, signal: AbortSignal): Promise<ListingStep> {
     const at = positionOf(position);
     if (at !== null) return this.goOn(shop, window, at, signal);
-    const widthMs = window.toAt.getTime() - window.fromAt.getTime();
-    const wallMs = this.deps.clock.nowMs() - WALL_MS;
+    const nowMs = this.deps.clock.nowMs();
+    // A turn's listing is open towards the future, where nothing has changed yet.
+    const widthMs = Math.min(window.toAt.getTime(), nowMs) - window.fromAt.getTime();
+    const wallMs = nowMs - WALL_MS;
     if (widthMs <= NARROW_MS && window.fromAt.getTime() >= wallMs) {
       return this.goOn(shop, window, { by: 'pages', why: 'a narrow window', notCovered: null, at: null }, signal);
     }

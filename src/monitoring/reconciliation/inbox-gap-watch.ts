@@ -27,13 +27,13 @@ export class InboxGapWatch {
   async look(): Promise<void> {
     const { reader, registry, runs, signals, clock } = this.deps;
     const gaps = await reader.inboxGaps(new Date(clock.nowMs() - LOOK_BACK_MS));
+    const installed = registry.shops().filter(({ uninstalledAt }) => uninstalledAt === null);
+    const shopIds = installed.map(({ id }) => id);
     const findings: Finding[] = [];
     for (const gap of gaps) {
       const why = `inbox-gap ${nameOf(gap)}`;
       const fromAt = new Date(gap.afterAt.getTime() - TOLD_LATE_MS);
-      for (const shop of registry.shops()) {
-        if (shop.uninstalledAt === null) await runs.requestOnce(shop.id, { fromAt, toAt: gap.beforeAt }, why);
-      }
+      await runs.requestOnce(shopIds, { fromAt, toAt: gap.beforeAt }, why);
       const { asked, ended } = await runs.progressOf(why);
       if (ended < asked) findings.push(findingOf(gap));
     }

@@ -16,14 +16,15 @@ import { isOwed, judge } from './compare.js';
 import type { FoundGap, GapStore } from './gap-store.js';
 import { factsOf, type ListedOrder } from './listed-order.js';
 import type { Listing, ListingStep, ListingWindow } from './listing.js';
-import { isScheduled, type Run, type RunStore, type StageCount } from './run-store.js';
+import { isScheduled, type BegunTurn, type Run, type RunStore, type StageCount } from './run-store.js';
 import type { SoldStore } from './sold-store.js';
 import { LAG_MS, nextTurnMs, nextWindow } from './window.js';
 
 const RUNS_AT_ONCE = 4; // different shops have different buckets at Shopify
-const TURNS_AT_ONCE = 50;
-/** A run gives its place to others after this, and goes on at its next turn: one huge shop holds up nobody. */
-const SLICE_MS = 15_000;
+/** As many as a round takes on: what a round costs beside them is spent once for all. */
+const RUNS_A_ROUND = 200;
+/** After this a round ends and its runs give their places to others: one huge shop holds up nobody. */
+const ROUND_MS = 15_000;
 const OPEN_END_MS = 86_400_000;
 const BLIND_PAUSE_MS = 5 * 60_000;
 const LISTED_KINDS: readonly ListedKind[] = ['purchase', 'order-cancelled', 'refund'];
@@ -49,6 +50,9 @@ export interface ReconcilerDeps {
  * has not been looked at is never called proved, and never called lost. Everything a step does is safe to do again.
  */
 export class Reconciler {
+  /** Shops that surely have a turn: asking for 5,000 of them every second would be most of what an idle watch does. */
+  private readonly withTurn = new Set<string>();
+
   constructor(private readonly deps: ReconcilerDeps) {}
 
   /** Asks for a run of a window of one's own; it begins with the next round. @returns its id */
@@ -57,36 +61,50 @@ export class Reconciler {
   }
 
   async round(signal: AbortSignal): Promise<Round> {
+    const { runs, clock, log } = this.deps;
+    const untilMs = clock.nowMs() + ROUND_MS;
     await this.beginTurns();
-    const due = await this.deps.runs.dueRuns(RUNS_AT_ONCE * 4);
+    const due = await runs.dueRuns(RUNS_A_ROUND);
     // One run of a shop at a time: they would share its bucket, and its rows.
-    const oneAShop = [...new Map(due.toReversed().map((run) => [run.shopId, run])).values()].toReversed();
-    const now = oneAShop.slice(0, RUNS_AT_ONCE);
-    await Promise.all(now.map((run) => this.advance(run, signal)));
-    const complete = await this.deps.runs.settle();
-    for (const id of complete) this.deps.log.info({ reconciliation: id }, 'reconciliation complete');
-    return now.length > 0 ? 'busy' : 'idle';
+    const waiting = [...Map.groupBy(due, ({ shopId }) => shopId).values()].flatMap(([first]) => first ?? []);
+    // Whoever is done takes the next: a shop that answers slowly keeps one place busy, not all of them.
+    const place = async (): Promise<void> => {
+      while (!signal.aborted && clock.nowMs() <= untilMs) {
+        const run = waiting.shift();
+        if (!run) return;
+        await this.advance(run, untilMs, signal);
+      }
+    };
+    // All of them, failed or not: no run may still be at work when the next round takes it up.
+    const ends = await Promise.allSettled(Array.from({ length: RUNS_AT_ONCE }, place));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    const complete = await runs.settle();
+    for (const id of complete) log.info({ reconciliation: id }, 'reconciliation complete');
+    return due.length > 0 ? 'busy' : 'idle';
   }
 
   /** Shops that are due begin a scheduled run; new ones get their turn. */
   private async beginTurns(): Promise<void> {
     const { runs, clock, registry } = this.deps;
     const nowMs = clock.nowMs();
-    const known = new Set((await runs.turns()).map(({ shopId }) => shopId));
-    for (const shop of registry.shops()) if (!known.has(shop.id)) await runs.addTurn(shop.id, new Date(nowMs));
-    for (const turn of await runs.dueTurns(TURNS_AT_ONCE)) {
-      const shop = registry.shopById(turn.shopId);
-      const nextRunAt = new Date(nextTurnMs(turn.shopId, nowMs));
-      if (!shop || shop.uninstalledAt !== null) {
-        await runs.postponeTurn(turn.shopId, nextRunAt);
-        continue;
-      }
-      const { why, ...window } = nextWindow(turn.comparedUntilAt, nowMs);
-      await runs.beginTurn(turn.shopId, window, why, nextRunAt);
+    const unknown = registry.shops().flatMap(({ id }) => (this.withTurn.has(id) ? [] : [id]));
+    if (unknown.length > 0) {
+      await runs.addTurns(unknown, new Date(nowMs));
+      for (const id of unknown) this.withTurn.add(id);
     }
+    const due = await runs.dueTurns(RUNS_A_ROUND);
+    const [begun, passed]: [BegunTurn[], BegunTurn[]] = [[], []];
+    for (const { shopId, comparedUntilAt } of due) {
+      const shop = registry.shopById(shopId);
+      const { why, ...window } = nextWindow(comparedUntilAt, nowMs);
+      const isInstalled = shop !== undefined && shop.uninstalledAt === null;
+      (isInstalled ? begun : passed).push({ shopId, why, window, nextRunAt: new Date(nextTurnMs(shopId, nowMs)) });
+    }
+    await runs.beginTurns(begun);
+    await runs.postponeTurns(passed);
   }
 
-  private async advance(run: Run, signal: AbortSignal): Promise<void> {
+  private async advance(run: Run, untilMs: number, signal: AbortSignal): Promise<void> {
     const { registry, runs, log, clock } = this.deps;
     const shop = registry.shopById(run.shopId);
     if (!shop || shop.uninstalledAt !== null) {
@@ -99,7 +117,6 @@ export class Reconciler {
       return;
     }
     await runs.started(run);
-    const untilMs = clock.nowMs() + SLICE_MS;
     let current = run;
     try {
       for (;;) {
@@ -107,7 +124,10 @@ export class Reconciler {
         const next = await this.take(shop, current, step);
         if (next === null || signal.aborted) return;
         current = next;
-        if (clock.nowMs() > untilMs) return;
+        if (clock.nowMs() > untilMs) {
+          await runs.postpone(run, clock.now()); // behind those that wait
+          return;
+        }
       }
     } catch (error) {
       log.error({ err: error, shop: shop.domain, reconciliation: run.id }, 'reconciliation failed; it goes on later');

@@ -44,6 +44,14 @@ export interface ShopTurn {
   lastError: string | null;
 }
 
+/** A turn that begins: its run's window, and when the shop has its next one. */
+export interface BegunTurn {
+  shopId: string;
+  nextRunAt: Date;
+  why: 'hourly' | 'first';
+  window: ListingWindow;
+}
+
 const COLUMNS = `
   id::text as id, shop_id::text as "shopId", why, requested_by as "requestedBy", from_at, to_at, state, detail,
   not_covered as "notCovered", position, orders_listed as "ordersListed", counts, next_try_at as "nextTryAt", tries,
@@ -51,8 +59,25 @@ const COLUMNS = `
 
 type RunRow = Omit<Run, 'window'> & { from_at: Date; to_at: Date } & Record<string, unknown>;
 
-const ADD_TURN = `
-insert into monitoring.shop_turn (shop_id, next_run_at) values ($1, $2) on conflict (shop_id) do nothing`;
+const ADD_TURNS = `
+insert into monitoring.shop_turn (shop_id, next_run_at)
+select shop.id, $2 from unnest($1::bigint[]) as shop (id) on conflict (shop_id) do nothing`;
+
+const POSTPONE_TURNS = `
+update monitoring.shop_turn turn set next_run_at = i.next_run_at
+  from unnest($1::bigint[], $2::timestamptz[]) as i (shop_id, next_run_at) where turn.shop_id = i.shop_id`;
+
+/** One statement for any number of shops: a crash in between would lose a turn or make two. */
+const BEGIN_TURNS = `
+with begun as (
+  select * from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::timestamptz[], $5::timestamptz[])
+    as i (shop_id, next_run_at, why, from_at, to_at)
+),
+moved as (
+  update monitoring.shop_turn turn set next_run_at = begun.next_run_at from begun where turn.shop_id = begun.shop_id
+)
+insert into monitoring.reconciliation (shop_id, why, requested_by, from_at, to_at, state, next_try_at, requested_at)
+select shop_id, why, 'schedule', from_at, to_at, 'queued', $6, $6 from begun`;
 
 const TURNS = `
 select shop_id::text as "shopId", compared_from_at as "comparedFromAt", compared_until_at as "comparedUntilAt",
@@ -73,8 +98,8 @@ values ($1, $2, $3, $4, $5, 'queued', $6, $6) returning id::text as id`;
 /** Index: reconciliation_by_why. */
 const REQUEST_ONCE = `
 insert into monitoring.reconciliation (shop_id, why, requested_by, from_at, to_at, state, next_try_at, requested_at)
-select $1, $2, $3, $4, $5, 'queued', $6, $6
- where not exists (select from monitoring.reconciliation where why = $2 and shop_id = $1)`;
+select shop.id, $2, $3, $4, $5, 'queued', $6, $6 from unnest($1::bigint[]) as shop (id)
+ where not exists (select from monitoring.reconciliation r where r.why = $2 and r.shop_id = shop.id)`;
 
 const PROGRESS = `
 select count(*)::integer as asked, count(finished_at)::integer as ended from monitoring.reconciliation where why = $1`;
@@ -151,9 +176,9 @@ export class RunStore {
     private readonly clock: Clock,
   ) {}
 
-  /** A shop's turn begins at `firstRunAt`; one that has it keeps it. */
-  async addTurn(shopId: string, firstRunAt: Date): Promise<void> {
-    await this.database.query(ADD_TURN, [shopId, firstRunAt]);
+  /** Their turn begins at `firstRunAt`; shops that have it keep it. */
+  async addTurns(shopIds: readonly string[], firstRunAt: Date): Promise<void> {
+    await this.database.query(ADD_TURNS, [shopIds, firstRunAt]);
   }
 
   turns(): Promise<ShopTurn[]> {
@@ -164,18 +189,25 @@ export class RunStore {
     return this.database.rows<ShopTurn & Record<string, unknown>>(DUE_TURNS, [this.clock.now(), limit]);
   }
 
-  /** The next turn, and its run, in one: a crash in between would lose a turn or make two. */
-  async beginTurn(shopId: string, window: ListingWindow, why: 'hourly' | 'first', nextRunAt: Date): Promise<string> {
-    return this.database.transaction(async (client) => {
-      await client.query('update monitoring.shop_turn set next_run_at = $2 where shop_id = $1', [shopId, nextRunAt]);
-      return this.insert(client, shopId, window, why, 'schedule');
-    });
+  /** Each shop's next turn is set, and the run of this one begins. */
+  async beginTurns(turns: readonly BegunTurn[]): Promise<void> {
+    if (turns.length === 0) return;
+    await this.database.query(BEGIN_TURNS, [
+      turns.map(({ shopId }) => shopId),
+      turns.map(({ nextRunAt }) => nextRunAt),
+      turns.map(({ why }) => why),
+      turns.map(({ window }) => window.fromAt),
+      turns.map(({ window }) => window.toAt),
+      this.clock.now(),
+    ]);
   }
 
-  async postponeTurn(shopId: string, nextRunAt: Date): Promise<void> {
-    await this.database.query('update monitoring.shop_turn set next_run_at = $2 where shop_id = $1', [
-      shopId,
-      nextRunAt,
+  /** The turn passes without a run. */
+  async postponeTurns(turns: readonly Pick<BegunTurn, 'shopId' | 'nextRunAt'>[]): Promise<void> {
+    if (turns.length === 0) return;
+    await this.database.query(POSTPONE_TURNS, [
+      turns.map(({ shopId }) => shopId),
+      turns.map(({ nextRunAt }) => nextRunAt),
     ]);
   }
 
@@ -187,13 +219,21 @@ export class RunStore {
     ]);
   }
 
-  request(shopId: string, window: ListingWindow, why: string, requestedBy: string): Promise<string> {
-    return this.insert(this.database, shopId, window, why, requestedBy);
+  async request(shopId: string, { fromAt, toAt }: ListingWindow, why: string, requestedBy: string): Promise<string> {
+    const rows = await this.database.rows<{ id: string }>(REQUEST, [
+      shopId,
+      why,
+      requestedBy,
+      fromAt,
+      toAt,
+      this.clock.now(),
+    ]);
+    return rows[0]?.id ?? '';
   }
 
-  /** Nothing happens when it was asked for before with the same reason. */
-  async requestOnce(shopId: string, { fromAt, toAt }: ListingWindow, why: string): Promise<void> {
-    await this.database.query(REQUEST_ONCE, [shopId, why, 'monitoring', fromAt, toAt, this.clock.now()]);
+  /** One run a shop; of a shop that was asked for before with the same reason, nothing. */
+  async requestOnce(shopIds: readonly string[], { fromAt, toAt }: ListingWindow, why: string): Promise<void> {
+    await this.database.query(REQUEST_ONCE, [shopIds, why, 'monitoring', fromAt, toAt, this.clock.now()]);
   }
 
   async progressOf(why: string): Promise<{ asked: number; ended: number }> {
@@ -276,24 +316,6 @@ export class RunStore {
   /** @returns the runs that are complete now */
   async settle(): Promise<string[]> {
     return (await this.database.rows<{ id: string }>(SETTLED, [this.clock.now()])).map(({ id }) => id);
-  }
-
-  private async insert(
-    database: Queryable,
-    shopId: string,
-    { fromAt, toAt }: ListingWindow,
-    why: string,
-    requestedBy: string,
-  ): Promise<string> {
-    const { rows } = await database.query<{ id: string }>(REQUEST, [
-      shopId,
-      why,
-      requestedBy,
-      fromAt,
-      toAt,
-      this.clock.now(),
-    ]);
-    return rows[0]?.id ?? '';
   }
 
   private async runs(text: string, values: readonly unknown[]): Promise<Run[]> {

@@ -98,6 +98,14 @@ describe('a listing that chooses', () => {
     expect(sandbox.asked).toEqual(['PlumblineSold']);
   });
 
+  it('takes a window that is open towards the future for as wide as what lies in the past of it', async () => {
+    const sold = [sandbox.sell(), sandbox.sell()];
+    const { fromAt, toAt } = window(HOUR_MS);
+    const { listed } = await list(sandbox.admin, { fromAt, toAt: new Date(toAt.getTime() + DAY_MS) });
+    expect(listed).toEqual(sold);
+    expect(sandbox.asked).toEqual(['PlumblineSold']);
+  });
+
   it('asks once for a wide one, and stays with what it chose', async () => {
     const sold = [1, 2, 3, 4, 5].map(() => sandbox.sell());
     const byPages = await list(sandbox.admin, window(2 * DAY_MS));
