@@ -4,6 +4,7 @@ import { bulkListing } from './bulk-listing.js';
 import { comparison } from './comparison.js';
 import { drain } from './drain.js';
 import { endToEnd, neighbours } from './end-to-end.js';
+import { fleet } from './fleet.js';
 import { intake, intakeLatency, journal, twoProcesses } from './intake.js';
 import { ledger } from './ledger.js';
 import { start } from './start.js';
@@ -21,6 +22,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ledger,
   bulkListing,
   comparison,
+  fleet,
   twoProcesses,
   start,
   journal,
