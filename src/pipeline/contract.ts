@@ -915,7 +915,8 @@ export type ReadBackPresent =
   | (ReadBackLater & { present?: ReadonlySet<string> });
 
 export type ReadBackCount =
-  | { outcome: 'read'; received: number }
+  /** `points`: the same by the far side's smallest intervals, in order, which together are the time asked for. */
+  | { outcome: 'read'; received: number; points: readonly { fromMs: number; toMs: number; received: number }[] }
   /** The far side tells nothing of that time, and asking again will not help. */
   | { outcome: 'never'; detail: string }
   | ReadBackLater;

@@ -61,7 +61,7 @@ describe('what the ledger calls accepted', () => {
     const [fromAt, toAt] = [new Date(clock.nowMs() - 3 * MINUTE_MS), clock.now()];
     expect(await accepted('segment')).toHaveLength(3);
     const counted = await readBack.count(destination('segment'), 'purchase', fromAt, toAt);
-    expect(counted).toEqual({ outcome: 'read', received: 2 });
+    expect(counted).toMatchObject({ outcome: 'read', received: 2 });
     expect(readBack.ability(destination('hook')).means).toBe('none');
   });
 });

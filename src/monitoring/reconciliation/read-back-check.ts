@@ -14,7 +14,7 @@ import type {
   Standing,
   State,
 } from '../../pipeline/contract.js';
-import { judgeCount, shortSpans, type Span } from './count-check.js';
+import { isWithin, receiptOf, shortfalls, type CountPoint, type Span } from './count-check.js';
 import type { FoundGap, GapStore } from './gap-store.js';
 import type { ReadBackStore, ReadBackTurn } from './read-back-store.js';
 
@@ -22,6 +22,9 @@ const PAGE = 500;
 const PAGES_AT_ONCE = 20;
 const SPAN_MAX_MS = 3_600_000;
 const MINUTE_MS = 60_000;
+/** A count looks so far beyond its span: what lay at the last one's border lies well within this one. */
+const LOOK_BACK_MS = 10 * MINUTE_MS;
+const SPAN_MIN_MS = 2 * MINUTE_MS;
 /** Nothing is asked for in the moment it was accepted. */
 const FRESH_MS = 10_000;
 const CHECK_AT_LEAST_EVERY_MS = 15_000;
@@ -109,7 +112,7 @@ export class ReadBackCheck {
     signal: AbortSignal,
   ): Promise<number> {
     const nowMs = this.deps.clock.nowMs();
-    const fromMs = turn.settledUntilAt.getTime();
+    const fromMs = Math.max(turn.settledUntilAt.getTime(), knownSinceMs(destination));
     const untilMs = Math.min(nowMs - ability.settlingMs, fromMs + SPAN_MAX_MS);
     let settledMs = fromMs;
     if (untilMs > fromMs) {
@@ -206,13 +209,12 @@ export class ReadBackCheck {
     turn: ReadBackTurn,
     signal: AbortSignal,
   ): Promise<number> {
-    const wholeMinute = (ms: number): number => Math.floor(ms / MINUTE_MS) * MINUTE_MS;
-    const fromMs = wholeMinute(turn.settledUntilAt.getTime());
+    const fromMs = wholeMinute(Math.max(turn.settledUntilAt.getTime(), knownSinceMs(destination)));
     const untilMs = wholeMinute(Math.min(this.deps.clock.nowMs() - ability.settlingMs, fromMs + SPAN_MAX_MS));
-    if (untilMs - fromMs < 5 * MINUTE_MS) return turn.settledUntilAt.getTime(); // within its edges nothing can be told
+    if (untilMs - fromMs < SPAN_MIN_MS) return turn.settledUntilAt.getTime();
     try {
       for (const kind of ability.kinds) {
-        await this.checkCount(destination, ability, kind, { fromMs, toMs: untilMs }, signal);
+        await this.checkCount(destination, kind, { fromMs, toMs: untilMs }, signal);
       }
     } catch (error) {
       // What cannot be counted any more, after days in which nobody looked, must not keep back what can.
@@ -222,51 +224,64 @@ export class ReadBackCheck {
     return untilMs;
   }
 
-  private async checkCount(
-    destination: Destination,
-    ability: ReadBackAbility,
-    kind: Kind,
-    span: Span,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const items: Standing[] = [];
-    const only = { ...ability, kinds: new Set([kind]) };
-    const wide = { fromMs: span.fromMs - 2 * MINUTE_MS, toMs: span.toMs };
-    await this.pages(
-      destination,
-      only,
-      wide.fromMs,
-      wide.toMs,
-      ['accepted', 'confirmed'],
-      (page) => {
-        items.push(...page);
-        return Promise.resolve();
-      },
-      Infinity,
-    );
-    const acceptedMs = items.map((one) => one.acceptedAt?.getTime() ?? 0);
-    const count = async ({ fromMs: from, toMs: to }: Span): Promise<number> => {
-      const answer = await this.deps.readBack.count(destination, kind, new Date(from), new Date(to), signal);
-      if (answer.outcome === 'later') throw new Later(answer.detail, answer.retryAfterMs);
-      if (answer.outcome === 'never') throw new Never(answer.detail);
-      return answer.received;
-    };
-    const received = items.length === 0 ? 0 : await count(span);
-    const short = judgeCount(span, acceptedMs, received) === 'short' ? await shortSpans(span, acceptedMs, count) : [];
-    const suspect = (one: Standing): boolean =>
-      short.some(({ fromMs: from, toMs: to }) => {
-        const atMs = one.acceptedAt?.getTime() ?? 0;
-        return atMs >= from && atMs < to;
-      });
-    const proved = items.filter((one) => one.state === 'accepted' && !suspect(one));
-    const between = `${new Date(span.fromMs).toISOString()} and ${new Date(span.toMs).toISOString()}`;
+  /**
+   * Judges one kind by its counts. It looks back beyond the span, because what lies at a border is told by an interval
+   * across it, and what was sent twice may have been counted at the first time.
+   */
+  private async checkCount(destination: Destination, kind: Kind, span: Span, signal: AbortSignal): Promise<void> {
+    const lookBackMs = Math.max(span.fromMs - LOOK_BACK_MS, knownSinceMs(destination));
+    const recent = await this.acceptedIn(destination, kind, { fromMs: lookBackMs, toMs: span.toMs });
+    if (recent.length === 0) return;
+    const earliestMs = recent.reduce((least, one) => Math.min(least, receiptOf(one).earliestMs), span.fromMs);
+    const fromMs = wholeMinute(Math.max(earliestMs, span.toMs - REPEATABLE_MS, knownSinceMs(destination)));
+    const points =
+      (await this.counted(destination, kind, { fromMs, toMs: span.toMs }, signal)) ??
+      (await this.counted(destination, kind, span, signal)) ??
+      [];
+    if (points.length === 0) throw new Never(`${kind} can no longer be counted`);
+    const items = await this.acceptedIn(destination, kind, { fromMs: points[0]?.fromMs ?? 0, toMs: span.toMs });
+    const whole = { fromMs: points[0]?.fromMs ?? 0, toMs: points.at(-1)?.toMs ?? 0 };
+    const short = shortfalls(points, items.map(receiptOf));
+    const judged = items.filter((one) => isWithin(receiptOf(one), whole));
+    const isSuspect = (one: Standing): boolean => short.some((each) => isWithin(receiptOf(one), each));
+    const proved = judged.filter((one) => one.state === 'accepted' && !isSuspect(one));
     if (proved.length > 0) {
+      const received = points.reduce((sum, point) => sum + point.received, 0);
+      const between = `${new Date(whole.fromMs).toISOString()} and ${new Date(whole.toMs).toISOString()}`;
       const detail = `counted at the destination: ${received} between ${between}`;
       await this.deps.verdicts.confirm(proved.map((one) => ({ ...one, detail })));
     }
-    await this.judge(destination, items.filter(suspect), 'count-short');
+    await this.judge(destination, judged.filter(isSuspect), 'count-short');
   }
 
+  /** @returns `null` when the destination tells nothing of that time */
+  private async counted(
+    destination: Destination,
+    kind: Kind,
+    { fromMs, toMs }: Span,
+    signal: AbortSignal,
+  ): Promise<readonly CountPoint[] | null> {
+    const answer = await this.deps.readBack.count(destination, kind, new Date(fromMs), new Date(toMs), signal);
+    if (answer.outcome === 'later') throw new Later(answer.detail, answer.retryAfterMs);
+    return answer.outcome === 'never' ? null : answer.points;
+  }
+
+  private async acceptedIn(destination: Destination, kind: Kind, { fromMs, toMs }: Span): Promise<Standing[]> {
+    const items: Standing[] = [];
+    const kinds = new Set([kind]);
+    await this.pages(
+      destination,
+      { kinds },
+      fromMs,
+      toMs,
+      ['accepted', 'confirmed'],
+      async (page) => {
+        items.push(...page);
+      },
+      Infinity,
+    );
+    return items;
+  }
   /** @returns how far it came when there was more than one round takes; `null` = to the end */
   private async pages(
     destination: Destination,
@@ -308,3 +323,12 @@ class Later extends Error {
 
 /** The destination tells nothing of that time, now or ever. */
 class Never extends Error {}
+
+function wholeMinute(ms: number): number {
+  return Math.floor(ms / MINUTE_MS) * MINUTE_MS;
+}
+
+/** A pretended destination forgets with its process, and comes back with other settings: before that it knows nothing. */
+function knownSinceMs({ world, changedAt }: Destination): number {
+  return world === 'sandbox' ? (changedAt?.getTime() ?? 0) : 0;
+}

@@ -15,6 +15,7 @@ const CLOCKS_DIFFER_MS = 2 * MINUTE_MS; // what is just old enough by our clock 
 
 export interface Asking {
   granularity: Granularity;
+  pointMs: number;
   slices: readonly { fromMs: number; toMs: number }[];
 }
 
@@ -35,12 +36,12 @@ export function askingFor(fromMs: number, toMs: number, nowMs: number): Asking |
   if (granularity === undefined) {
     return 'Segment tells whole minutes of the last 48 hours and whole hours of the last 30 days, and nothing else';
   }
-  const { rangeMaxMs } = LIMITS[granularity];
+  const { pointMs, rangeMaxMs } = LIMITS[granularity];
   const slices: { fromMs: number; toMs: number }[] = [];
   for (let atMs = fromMs; atMs < toMs; atMs += rangeMaxMs) {
     slices.push({ fromMs: atMs, toMs: Math.min(atMs + rangeMaxMs, toMs) });
   }
-  return { granularity, slices };
+  return { granularity, pointMs, slices };
 }
 
 const ANSWER = z.object({
@@ -57,15 +58,15 @@ const ANSWER = z.object({
 });
 
 /**
- * Reads a page of counts: how many events of this name lie in `[fromMs, toMs)`, and where the next page is.
+ * Reads a page of counts: how many events of this name came, by the instant at which their interval begins, and where
+ * the next page is.
  *
  * @returns `null` when it is no such page, or its counts are not by event name
  */
 export function readOverview(
   body: string,
   eventName: string,
-  { fromMs, toMs }: { fromMs: number; toMs: number },
-): { count: number; next: string | null } | null {
+): { counts: ReadonlyMap<number, number>; next: string | null } | null {
   let json: unknown;
   try {
     json = JSON.parse(body);
@@ -77,13 +78,26 @@ export function readOverview(
   const { dataset, pagination } = parsed.data.data;
   // Events without a name are counted under none; one line for everything would be a grouping that was not done.
   if (dataset.length === 1 && dataset[0]?.eventName === undefined && dataset[0]?.total !== 0) return null;
-  let count = 0;
+  const counts = new Map<number, number>();
   for (const { series } of dataset.filter((line) => line.eventName === eventName)) {
     for (const point of series) {
       const atMs = Date.parse(point.time);
       if (Number.isNaN(atMs)) return null;
-      if (atMs >= fromMs && atMs < toMs) count += point.count;
+      counts.set(atMs, (counts.get(atMs) ?? 0) + point.count);
     }
   }
-  return { count, next: pagination?.next ?? null };
+  return { counts, next: pagination?.next ?? null };
+}
+
+/** All intervals of the time asked for; one that the answer leaves out was empty, and what lies outside is not ours. */
+export function pointsOf(
+  { pointMs, slices }: Asking,
+  counts: ReadonlyMap<number, number>,
+): { fromMs: number; toMs: number; received: number }[] {
+  return slices.flatMap(({ fromMs, toMs }) =>
+    Array.from({ length: (toMs - fromMs) / pointMs }, (_, index) => {
+      const atMs = fromMs + index * pointMs;
+      return { fromMs: atMs, toMs: atMs + pointMs, received: counts.get(atMs) ?? 0 };
+    }),
+  );
 }

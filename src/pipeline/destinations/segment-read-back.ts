@@ -5,7 +5,7 @@ import { OwnSettings } from './own-settings.js';
 import { unreadable } from './read-back-answer.js';
 import { cannot, later } from './read-back.js';
 import { EVENT_NAMES } from './segment-format.js';
-import { askingFor, readOverview } from './segment-overview.js';
+import { askingFor, pointsOf, readOverview } from './segment-overview.js';
 import { SEGMENT_SETTINGS, type SegmentSettings } from './segment-settings.js';
 
 const PUBLIC_ENDPOINT = 'https://api.segmentapis.com';
@@ -54,21 +54,22 @@ export class SegmentReadBack implements AdapterReadBack {
     if (eventName === undefined) return { outcome: 'never', detail: `Segment has no event name for ${kind}` };
     const asking = askingFor(fromAt.getTime(), toAt.getTime(), this.clock.nowMs());
     if (typeof asking === 'string') return { outcome: 'never', detail: asking };
-    let received = 0;
+    const counts = new Map<number, number>();
     for (const slice of asking.slices) {
       let cursor: string | null = null;
       let pages = 0;
       do {
         const url = overviewUrl(settings, slice, asking.granularity, cursor);
-        const page = await this.page(url, settings, eventName, slice, signal);
+        const page = await this.page(url, settings, eventName, signal);
         if ('outcome' in page) return page;
-        received += page.count;
+        for (const [atMs, count] of page.counts) counts.set(atMs, (counts.get(atMs) ?? 0) + count);
         cursor = page.next;
         pages += 1;
       } while (cursor !== null && pages < PAGES_MAX);
       if (cursor !== null) return later(`Segment has more than ${PAGES_MAX * PAGE_NAMES} event names in this source`);
     }
-    return { outcome: 'read', received };
+    const points = pointsOf(asking, counts);
+    return { outcome: 'read', received: points.reduce((sum, point) => sum + point.received, 0), points };
   }
 
   async close(): Promise<void> {
@@ -79,9 +80,8 @@ export class SegmentReadBack implements AdapterReadBack {
     url: string,
     { publicToken = '' }: SegmentSettings,
     eventName: string,
-    slice: Slice,
     signal: AbortSignal | undefined,
-  ): Promise<{ count: number; next: string | null } | ReadBackLater> {
+  ): Promise<NonNullable<ReturnType<typeof readOverview>> | ReadBackLater> {
     const result = await this.http.request({
       method: 'GET',
       url,
@@ -91,7 +91,7 @@ export class SegmentReadBack implements AdapterReadBack {
       ...(signal ? { signal } : {}),
     });
     const isWhole = result.kind === 'answer' && result.status === 200 && result.complete;
-    const page = isWhole ? readOverview(result.body, eventName, slice) : null;
+    const page = isWhole ? readOverview(result.body, eventName) : null;
     return page ?? unreadable(result, { nowMs: this.clock.nowMs(), secrets: [publicToken] });
   }
 }

@@ -1,4 +1,4 @@
-import { KIND_CODES, type Destination, type Kind, type PipelineEvent, type State } from '../contract.js';
+import { KIND_CODES, type Destination, type Kind, type PipelineEvent, type Source, type State } from '../contract.js';
 
 /** What one event means for one destination. */
 export interface Plan {
@@ -42,6 +42,28 @@ export function planObligation(event: PipelineEvent, destination: Destination, t
 
 function ignored(reason: string): Plan {
   return { state: 'ignored', reason };
+}
+
+/** Older than this, GA4 moves an event to another date (docs/destinations/ga4.md, "Time"). */
+const GA4_BACK_DATED_MAX_MS = 72 * 3_600_000;
+
+/**
+ * What a shop sold before it was connected comes in by its first comparison with Shopify. For GA4 the older part of it
+ * would all be counted at one wrong date, so it is left out there; what was lost since is sent late, and said. Pure.
+ *
+ * @param entry the webhook it came by
+ */
+export function withHistoryLeftOut(
+  plan: Plan,
+  event: Pick<PipelineEvent, 'createdAt' | 'occurredAt'>,
+  destination: Pick<Destination, 'kind'>,
+  connectedAt: Date,
+  entry: { source: Source; receivedAtMs: number },
+): Plan {
+  if (plan.state !== 'queued' || destination.kind !== 'ga4' || entry.source !== 'reconciliation') return plan;
+  const isBefore = Date.parse(event.createdAt ?? event.occurredAt) < connectedAt.getTime();
+  const isTooOld = entry.receivedAtMs - Date.parse(event.occurredAt) > GA4_BACK_DATED_MAX_MS;
+  return isBefore && isTooOld ? ignored('before-connection') : plan;
 }
 
 /** A refund follows its order: where the purchase was left out, so is the money that goes back. */

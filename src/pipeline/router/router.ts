@@ -25,7 +25,7 @@ import { ordersLeftOut, planObligations } from '../ledger/ledger.js';
 import { asReadWebhook } from '../webhook-reader.js';
 import { UNINSTALLED_TOPIC, markUninstalled } from '../registry/uninstalled.js';
 import { hold, type HeldReason } from './held.js';
-import { foldObligations, planObligation, withOrderLeftOut, type Obligation } from './plan.js';
+import { foldObligations, planObligation, withHistoryLeftOut, withOrderLeftOut, type Obligation } from './plan.js';
 import { recordWebhooks, markDuplicates, type WebhookRecord, type WebhookOutcome } from './webhook-record.js';
 
 const SEGMENTS_AT_ONCE = 64; // in quiet times a segment is one webhook
@@ -249,8 +249,9 @@ export class Router {
       const adapter = destination && this.deps.adapters(destination);
       if (!destination || !adapter) continue;
       for (const event of one.events) {
-        const plan = planObligation(event, destination, adapter.kinds);
-        if (!plan) continue;
+        const planned = planObligation(event, destination, adapter.kinds);
+        if (!planned) continue;
+        const plan = withHistoryLeftOut(planned, event, destination, shop.connectedAt, one.entry);
         obligations.push({
           shopId: shop.id,
           destinationId,

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isOwed, judge } from '../../../src/monitoring/reconciliation/compare.js';
-import { EDGE_MS, countWithin, judgeCount, shortSpans } from '../../../src/monitoring/reconciliation/count-check.js';
 import type { Gap } from '../../../src/monitoring/reconciliation/gap-store.js';
 import {
   factsOf,
@@ -396,48 +395,6 @@ describe('counts', () => {
         expect(total(both)).toBe(total(one) + total(other));
         const key = (each: (typeof both)[number]): string => JSON.stringify(each);
         expect(both.map(key).sort()).toEqual(addCounts(other, one).map(key).sort());
-      }),
-    );
-  });
-
-  /** What a destination that kept these would count: by its own clock, up to a request's length before ours. */
-  const counted =
-    (kept: readonly { acceptedMs: number; skewMs: number }[]) => (span: { fromMs: number; toMs: number }) =>
-      countWithin(
-        span,
-        kept.map(({ acceptedMs, skewMs }) => acceptedMs - skewMs),
-      );
-  const accepted = fc.array(
-    fc.record({
-      acceptedMs: fc.integer({ min: 0, max: 60 * MINUTE - 1 }),
-      skewMs: fc.integer({ min: 0, max: EDGE_MS }),
-      lost: fc.boolean(),
-    }),
-    { maxLength: 200 },
-  );
-  const HOUR = { fromMs: 0, toMs: 60 * MINUTE };
-
-  it('never call anything lost where nothing was', () => {
-    fc.assert(
-      fc.property(accepted, (events) => {
-        const ms = events.map(({ acceptedMs }) => acceptedMs);
-        expect(judgeCount(HOUR, ms, counted(events)(HOUR))).toBe('all-there');
-      }),
-    );
-  });
-
-  it('that are short name spans in each of which something was lost', async () => {
-    await fc.assert(
-      fc.asyncProperty(accepted, async (events) => {
-        const ms = events.map(({ acceptedMs }) => acceptedMs);
-        const count = counted(events.filter(({ lost }) => !lost));
-        if (judgeCount(HOUR, ms, count(HOUR)) === 'all-there') return;
-        const spans = await shortSpans(HOUR, ms, (span) => Promise.resolve(count(span)));
-        expect(spans.length).toBeGreaterThan(0);
-        for (const span of spans) {
-          const inSpan = events.filter(({ acceptedMs }) => acceptedMs >= span.fromMs && acceptedMs < span.toMs);
-          expect(inSpan.some(({ lost }) => lost)).toBe(true);
-        }
       }),
     );
   });

@@ -5,8 +5,10 @@ import { SecretBox } from '../../../src/kernel/secrets.js';
 import { GapStore } from '../../../src/monitoring/reconciliation/gap-store.js';
 import { ReadBackCheck } from '../../../src/monitoring/reconciliation/read-back-check.js';
 import { ReadBackStore } from '../../../src/monitoring/reconciliation/read-back-store.js';
+import { STATE_CODES, type ObligationKey } from '../../../src/pipeline/contract.js';
 import { PipelineQueries } from '../../../src/pipeline/queries.js';
 import { nextId, orderBody } from '../../support/orders.js';
+import { until } from '../../support/until.js';
 import { WholeLine } from '../../support/whole-line.js';
 
 const MINUTE_MS = 60_000;
@@ -37,6 +39,19 @@ async function sell(): Promise<string> {
   expect(await line.send({ topic: 'orders/paid', body })).toBe(200);
   await line.untilSettled();
   return id;
+}
+
+/** All that is missing, as recovery does. */
+async function sendAgain(): Promise<void> {
+  const { database, pipeline } = line;
+  const { verdicts } = pipeline.ports(new PipelineQueries(database, new SecretBox([]), clock));
+  const rows = await database.rows<Omit<ObligationKey, 'kind'>>(
+    `select shop_id::text as "shopId", subject_id as "subjectId", destination_id as "destinationId",
+            day::text as "ledgerDay" from pipeline.ledger where state = ${STATE_CODES.missing}`,
+  );
+  expect(await verdicts.restart(rows.map((row) => ({ ...row, kind: 'purchase' })))).toBe(rows.length);
+  pipeline.worker.rediscover();
+  await line.untilSettled();
 }
 
 /** Looks again and again, as its duty does. */
@@ -74,5 +89,43 @@ describe('reading back from a GA4 that folds transactions into "(other)"', () =>
     await live(3 * HOUR_MS);
     expect(await states('ga4', folded, shown, later)).toEqual(['accepted', 'confirmed', 'confirmed']);
     expect(await gaps()).toEqual([]);
+  });
+});
+
+describe('reading back from Segment, which counts', () => {
+  it('does not call lost what it took at a try whose answer was cut', async () => {
+    await live(10 * MINUTE_MS, MINUTE_MS);
+    line.segment.misbehave({ mode: 'apply-then-cut' });
+    const id = nextId();
+    const body = orderBody({ id, createdAt: clock.now().toISOString() });
+    expect(await line.send({ topic: 'orders/paid', body })).toBe(200);
+    await until(() => line.segment.messageIds.names.length > 0);
+    await live(30 * MINUTE_MS, MINUTE_MS);
+    line.segment.misbehave({ mode: 'ok' });
+    clock.advance(10 * MINUTE_MS); // past the lane's pause, and past the lease of the try that was cut
+    line.pipeline.worker.rediscover();
+    await line.untilSettled();
+    expect(await states('segment', id)).toEqual(['accepted']);
+    await live(30 * MINUTE_MS, MINUTE_MS);
+    expect(await gaps()).toEqual([]);
+    expect(await states('segment', id)).toEqual(['confirmed']);
+  });
+
+  it('finds that one of several is lost, and when they were sent again proves them all', async () => {
+    await live(10 * MINUTE_MS, MINUTE_MS);
+    const ids = [await sell(), await sell()];
+    line.segment.acceptThenLoseShare = 1;
+    ids.push(await sell());
+    line.segment.acceptThenLoseShare = 0;
+    ids.push(await sell());
+    await live(20 * MINUTE_MS, MINUTE_MS);
+    expect(await states('segment', ...ids)).toEqual(['missing', 'missing', 'missing', 'missing']);
+    await sendAgain(); // Segment drops the three that it has
+    expect(line.segment.messages.size).toBe(4);
+    await live(20 * MINUTE_MS, MINUTE_MS);
+    expect(await states('segment', ...ids)).toEqual(['confirmed', 'confirmed', 'confirmed', 'confirmed']);
+    const fresh = await sell();
+    await live(20 * MINUTE_MS, MINUTE_MS);
+    expect(await states('segment', fresh)).toEqual(['confirmed']);
   });
 });

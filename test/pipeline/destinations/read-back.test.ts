@@ -446,7 +446,7 @@ describe('reading back from Segment', () => {
     for (const kind of far.adapter.kinds) await deliver(far, [itemOf(kind, 42), itemOf(kind, 43)]);
     for (const kind of kinds) {
       const answer = await readBackOf(far).count(far.destination, kind, ...lately());
-      expect(answer, kind).toEqual({ outcome: 'read', received: 2 });
+      expect(answer, kind).toMatchObject({ outcome: 'read', received: 2 });
     }
     await far.close();
   });

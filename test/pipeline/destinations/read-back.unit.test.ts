@@ -10,7 +10,7 @@ import {
   readServiceAccount,
   serviceAccountFault,
 } from '../../../src/pipeline/destinations/google-account.js';
-import { askingFor, readOverview } from '../../../src/pipeline/destinations/segment-overview.js';
+import { askingFor, pointsOf, readOverview } from '../../../src/pipeline/destinations/segment-overview.js';
 
 // A set of samples that may lie beside the project; read in place, never copied.
 const beside = join(dirname(fileURLToPath(import.meta.url)), '../../../../shared/data');
@@ -256,7 +256,6 @@ describe('asking Segment for a time', () => {
 });
 
 describe("a page of Segment's overview", () => {
-  const whole = { fromMs: at('2026-11-22T22:00:00Z').getTime(), toMs: at('2026-11-23T02:00:00Z').getTime() };
   const page = (dataset: unknown, pagination: unknown = { current: 'MA==' }): string =>
     JSON.stringify({ data: { total: 9, dataset, pagination } });
   const line = (eventName: unknown, ...points: [string, number][]): object => ({
@@ -264,24 +263,45 @@ describe("a page of Segment's overview", () => {
     total: points.reduce((sum, [, count]) => sum + count, 0),
     series: points.map(([time, count]) => ({ time, count })),
   });
+  const counts = (body: string, eventName: string): Record<string, number> | null => {
+    const read = readOverview(body, eventName);
+    return read && Object.fromEntries([...read.counts].map(([atMs, count]) => [new Date(atMs).toISOString(), count]));
+  };
 
-  it('counts one event in the time asked for, and no other', () => {
+  it('counts one event, and no other', () => {
     const body = page([
-      line(
-        'Order Completed',
-        ['2026-11-22T21:00:00Z', 100],
-        ['2026-11-22T23:00:00Z', 2],
-        ['2026-11-23T02:00:00Z', 100],
-      ),
+      line('Order Completed', ['2026-11-22T23:00:00Z', 2], ['2026-11-23T02:00:00Z', 5]),
       line('Order Refunded', ['2026-11-22T23:00:00Z', 50]),
       line(null, ['2026-11-22T23:00:00Z', 50]),
     ]);
-    expect(readOverview(body, 'Order Completed', whole)).toEqual({ count: 2, next: null });
-    expect(readOverview(body, 'Order Updated', whole)).toEqual({ count: 0, next: null });
+    expect(counts(body, 'Order Completed')).toEqual({
+      '2026-11-22T23:00:00.000Z': 2,
+      '2026-11-23T02:00:00.000Z': 5,
+    });
+    expect(counts(body, 'Order Updated')).toEqual({});
   });
 
   it('says where the next one is', () => {
-    expect(readOverview(page([], { current: 'MA==', next: 'NTA=' }), 'x', whole)).toEqual({ count: 0, next: 'NTA=' });
+    expect(readOverview(page([], { current: 'MA==', next: 'NTA=' }), 'x')).toEqual({ counts: new Map(), next: 'NTA=' });
+  });
+
+  it('is laid over the time that was asked for: what it leaves out is none, what lies outside is not ours', () => {
+    const [fromMs, toMs] = [NOW_MS - (NOW_MS % HOUR_MS) - HOUR_MS, NOW_MS - (NOW_MS % HOUR_MS)];
+    const asking = askingFor(fromMs, toMs, NOW_MS);
+    if (typeof asking === 'string') throw new Error(asking);
+    const points = pointsOf(
+      asking,
+      new Map([
+        [fromMs - 60_000, 9],
+        [fromMs, 1],
+        [toMs - 60_000, 2],
+        [toMs, 9],
+      ]),
+    );
+    expect(points).toHaveLength(60);
+    expect(points[0]).toEqual({ fromMs, toMs: fromMs + 60_000, received: 1 });
+    expect(points.at(-1)).toEqual({ fromMs: toMs - 60_000, toMs, received: 2 });
+    expect(points.reduce((sum, { received }) => sum + received, 0)).toBe(3);
   });
 
   it.each([
@@ -295,15 +315,15 @@ describe("a page of Segment's overview", () => {
       page([{ eventName: 'Order Completed', total: 1, series: [{ time: '2026-11-22T23:00:00Z' }] }]),
     ],
   ])('is not %s', (_what, body) => {
-    expect(readOverview(body, 'Order Completed', whole)).toBeNull();
+    expect(readOverview(body, 'Order Completed')).toBeNull();
   });
 
   withSamples('in the sample', () => {
     it('has one order in each of two hours', () => {
-      const body = sample('segment/delivery-overview-successful.response.json');
-      expect(readOverview(body, 'Order Completed', whole)).toEqual({ count: 2, next: null });
-      const lastHour = { fromMs: whole.fromMs, toMs: at('2026-11-23T00:00:00Z').getTime() };
-      expect(readOverview(body, 'Order Completed', lastHour)).toEqual({ count: 1, next: null });
+      expect(counts(sample('segment/delivery-overview-successful.response.json'), 'Order Completed')).toEqual({
+        '2026-11-22T23:00:00.000Z': 1,
+        '2026-11-23T00:00:00.000Z': 1,
+      });
     });
   });
 });

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { DestinationSettings, Kind, PipelineEvent } from '../../../src/pipeline/contract.js';
+import type { DestinationKind, DestinationSettings, Kind, PipelineEvent } from '../../../src/pipeline/contract.js';
 import {
   foldObligations,
   planObligation,
+  withHistoryLeftOut,
   withImpliedEvents,
   withOrderLeftOut,
 } from '../../../src/pipeline/router/plan.js';
@@ -143,6 +144,35 @@ describe('what one event means for one destination', () => {
     ]);
     const paid = [purchaseEvent({ kind: 'order-cancelled' })];
     expect(withImpliedEvents(paid)).toBe(paid);
+  });
+});
+
+describe('what was sold before the shop was connected', () => {
+  const connectedAt = new Date('2026-11-23T00:00:00Z');
+  const receivedAtMs = Date.parse('2026-11-23T01:00:00Z');
+  const sold = (at: string) => purchaseEvent({ createdAt: at, occurredAt: at });
+  const queued = { state: 'queued', reason: null } as const;
+
+  it.each<[string, string, DestinationKind, 'http' | 'reconciliation', string]>([
+    ['and is older than GA4 keeps dates', '2026-11-01T00:00:00.000Z', 'ga4', 'reconciliation', 'before-connection'],
+    ['and is not so old', '2026-11-21T00:00:00.000Z', 'ga4', 'reconciliation', 'queued'],
+    ['and goes to a warehouse', '2026-11-01T00:00:00.000Z', 'postgres', 'reconciliation', 'queued'],
+    ['and is told by Shopify itself', '2026-11-01T00:00:00.000Z', 'ga4', 'http', 'queued'],
+  ])('%s', (_, at, kind, source, expected) => {
+    const plan = withHistoryLeftOut(queued, sold(at), destination({ kind }), connectedAt, { source, receivedAtMs });
+    expect(plan.reason ?? plan.state).toBe(expected);
+  });
+
+  it('does not concern what was lost since, however late it is brought back', () => {
+    const late = { source: 'reconciliation', receivedAtMs: Date.parse('2026-12-20T00:00:00Z') } as const;
+    const plan = withHistoryLeftOut(
+      queued,
+      sold('2026-11-24T00:00:00.000Z'),
+      destination({ kind: 'ga4' }),
+      connectedAt,
+      late,
+    );
+    expect(plan).toEqual(queued);
   });
 });
 
