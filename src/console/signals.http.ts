@@ -13,6 +13,7 @@ export const signalShape = z.strictObject({
   subject: z.string().meta({ description: 'What it is about, within its kind.' }),
   shop: z.string().nullable(),
   destination: z.string().nullable(),
+  world: z.enum(['real', 'sandbox']).nullable().meta({ description: 'null = about the service itself.' }),
   state: z.enum(['open', 'closed']),
   facts: z.record(z.string(), z.unknown()),
   evidence: z.string().meta({ description: 'Where to look: a path of this API.' }),

@@ -42,6 +42,8 @@ export interface SignalView {
   shop: string | null;
   /** Name; `null` = not about one destination. */
   destination: string | null;
+  /** Of its shop or destination; `null` = about neither, so about the service itself. */
+  world: World | null;
   state: 'open' | 'closed';
   /** Plain values that a page can quote: counts, instants, ids. No personal data. */
   facts: Readonly<Record<string, unknown>>;
@@ -68,6 +70,17 @@ export interface SignalFilter {
   state?: 'open' | 'closed' | 'all';
 }
 
+/** What somebody who judges has found. */
+export interface Finding {
+  kind: SignalKind;
+  subject: string;
+  shopId?: string | null;
+  destinationId?: number | null;
+  /** What a page would quote. A change of these is an update; so leave out what changes with every look. */
+  facts: Readonly<Record<string, unknown>>;
+  evidence: string;
+}
+
 /** What later areas may ask of signals. */
 export interface SignalReader {
   /** Newest first. */
@@ -77,6 +90,27 @@ export interface SignalReader {
   ): Promise<{ items: SignalView[]; nextCursor: string | null }>;
   /** Oldest first. */
   changes(afterSeq: string, limit: number): Promise<SignalChange[]>;
+}
+
+/** For those who judge, later areas among them: what they find wrong of themselves, or are told from outside. */
+export interface SignalDesk extends SignalReader {
+  /** Something is wrong: opens, or updates when its facts are others than before. */
+  report(finding: Finding): Promise<void>;
+  /** It is as it should be again. Nothing happens when nothing was open. @param facts added to what it said last */
+  close(kind: SignalKind, subject: string, facts?: Readonly<Record<string, unknown>>): Promise<void>;
+  /**
+   * Everything that is wrong of one kind, within subjects that begin with `scope`: what is not among the findings is
+   * closed, what is new is opened.
+   *
+   * @param scope `null` = the whole kind
+   * @param closing facts added to what is closed
+   */
+  replace(
+    kind: SignalKind,
+    scope: string | null,
+    findings: readonly Finding[],
+    closing?: Readonly<Record<string, unknown>>,
+  ): Promise<void>;
 }
 
 // --- reconciliation ----------------------------------------------------------------------------------------------

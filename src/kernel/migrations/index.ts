@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { CREATE_ALERTING } from './alerting.js';
 import { CREATE_MONITORING } from './monitoring.js';
 import { CREATE_NOTICES } from './notices.js';
 import { PIPELINE_FOR_MONITORING } from './pipeline-for-monitoring.js';
@@ -31,4 +32,5 @@ export const MIGRATIONS = [
   migration('CreateSubscriptions1764400000000', CREATE_SUBSCRIPTIONS),
   migration('CreateNotices1764500000000', CREATE_NOTICES),
   migration('CreateThroughput1764600000000', CREATE_THROUGHPUT),
+  migration('CreateAlerting1764700000000', CREATE_ALERTING),
 ];

@@ -1,5 +1,5 @@
 import type { DeadLetterCount, Destination } from '../../pipeline/contract.js';
-import type { Finding } from '../signals/signal-book.js';
+import type { Finding } from '../contract.js';
 import { atLeast } from '../signals/steps.js';
 
 /** What was buried in the last quarter of an hour is new. */

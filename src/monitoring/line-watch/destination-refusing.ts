@@ -1,5 +1,5 @@
 import type { AttemptView, Destination, LaneView } from '../../pipeline/contract.js';
-import type { Finding } from '../signals/signal-book.js';
+import type { Finding } from '../contract.js';
 import { atLeast } from '../signals/steps.js';
 
 /** A destination that is back within ten minutes is nobody's business: the line waits and catches up by itself. */

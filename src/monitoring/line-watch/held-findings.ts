@@ -1,5 +1,5 @@
-import type { SignalKind, SignalView } from '../contract.js';
-import type { Finding, SignalBook } from '../signals/signal-book.js';
+import type { Finding, SignalKind, SignalView } from '../contract.js';
+import type { SignalBook } from '../signals/signal-book.js';
 
 interface Held {
   finding: Finding;

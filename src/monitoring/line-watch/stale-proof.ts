@@ -1,5 +1,5 @@
 import type { Shop } from '../../pipeline/contract.js';
-import type { Finding } from '../signals/signal-book.js';
+import type { Finding } from '../contract.js';
 import { atLeast } from '../signals/steps.js';
 
 /** Runs are hourly and end some minutes before now: past two hours one has not happened. */

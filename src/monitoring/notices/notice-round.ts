@@ -2,7 +2,8 @@ import type { Clock } from '../../kernel/clock.js';
 import type { Logger } from '../../kernel/log.js';
 import type { Round } from '../../kernel/loop.js';
 import type { Shop } from '../../pipeline/contract.js';
-import type { Finding, SignalBook } from '../signals/signal-book.js';
+import type { Finding } from '../contract.js';
+import type { SignalBook } from '../signals/signal-book.js';
 import type { Attention, DueHint, NoticeBook } from './notice-book.js';
 
 /** Tells the subscription watch to look at a shop at once. Cheap: the watch looks in its own time. */

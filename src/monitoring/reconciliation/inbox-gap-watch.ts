@@ -1,6 +1,7 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { InboxGapView, PipelineReader, RegistryReader } from '../../pipeline/contract.js';
-import type { Finding, SignalBook } from '../signals/signal-book.js';
+import type { Finding } from '../contract.js';
+import type { SignalBook } from '../signals/signal-book.js';
 import type { RunStore } from './run-store.js';
 
 const LOOK_BACK_MS = 14 * 86_400_000;

@@ -1,5 +1,5 @@
 import type { RegistryReader } from '../../pipeline/contract.js';
-import type { Finding } from '../signals/signal-book.js';
+import type { Finding } from '../contract.js';
 import type { Unrecovered } from './gap-store.js';
 import type { Run } from './run-store.js';
 

@@ -1,18 +1,8 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { Database } from '../../kernel/database.js';
 import type { Logger } from '../../kernel/log.js';
-import type { SignalChange, SignalFilter, SignalKind, SignalReader, SignalView } from '../contract.js';
-
-/** What somebody who judges has found. */
-export interface Finding {
-  kind: SignalKind;
-  subject: string;
-  shopId?: string | null;
-  destinationId?: number | null;
-  /** What a page would quote. A change of these is an update; so leave out what changes with every look. */
-  facts: Readonly<Record<string, unknown>>;
-  evidence: string;
-}
+import type { World } from '../../pipeline/contract.js';
+import type { Finding, SignalChange, SignalDesk, SignalFilter, SignalKind, SignalView } from '../contract.js';
 
 // Serialises what is appended. Held to the end of the transaction, which is short.
 const SIGNAL_LOCK = 0x504c0004;
@@ -48,16 +38,16 @@ interface OpenRow extends Record<string, unknown> {
   facts: Record<string, unknown>;
 }
 
-type SignalRow = Omit<SignalView, 'shop' | 'destination'> & {
+type SignalRow = Omit<SignalView, 'shop' | 'destination' | 'world'> & {
   shop_id: string | null;
   destination_id: number | null;
 } & Record<string, unknown>;
 
 /** Names for ids: the registry's, given by the wiring, because a signal's table knows ids only. */
 export interface Names {
-  shopById(id: string): { domain: string } | undefined;
+  shopById(id: string): { domain: string; world: World } | undefined;
   shops(): readonly { id: string; domain: string }[];
-  destinationById(id: number): { name: string } | undefined;
+  destinationById(id: number): { name: string; world: World } | undefined;
 }
 
 /**
@@ -66,7 +56,7 @@ export interface Names {
  * A look that finds the same thing again changes nothing; so any number of looks, and any number of processes, make one
  * open signal. Alerting pulls the changes by seq; nothing here knows who is told.
  */
-export class SignalBook implements SignalReader {
+export class SignalBook implements SignalDesk {
   constructor(private readonly deps: { database: Database; clock: Clock; log: Logger; names: Names }) {}
 
   /** Something is wrong: opens, or updates when its facts are others than before. */
@@ -149,12 +139,15 @@ export class SignalBook implements SignalReader {
 
   private viewOf(row: SignalRow): SignalView {
     const { names } = this.deps;
+    const shop = row.shop_id === null ? undefined : names.shopById(row.shop_id);
+    const destination = row.destination_id === null ? undefined : names.destinationById(row.destination_id);
     return {
       id: row.id,
       kind: row.kind,
       subject: row.subject,
-      shop: row.shop_id === null ? null : (names.shopById(row.shop_id)?.domain ?? null),
-      destination: row.destination_id === null ? null : (names.destinationById(row.destination_id)?.name ?? null),
+      shop: shop?.domain ?? null,
+      destination: destination?.name ?? null,
+      world: shop?.world ?? destination?.world ?? null,
       state: row.state,
       facts: row.facts,
       evidence: row.evidence,

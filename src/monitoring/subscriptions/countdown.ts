@@ -1,7 +1,8 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { Round } from '../../kernel/loop.js';
 import type { IntakeTallies, IntakeTally, RegistryReader, Shop } from '../../pipeline/contract.js';
-import type { Finding, SignalBook } from '../signals/signal-book.js';
+import type { Finding } from '../contract.js';
+import type { SignalBook } from '../signals/signal-book.js';
 import { evidenceOf } from './subscription-findings.js';
 
 /**

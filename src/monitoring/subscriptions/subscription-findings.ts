@@ -1,5 +1,4 @@
-import type { SubscriptionFinding } from '../contract.js';
-import type { Finding } from '../signals/signal-book.js';
+import type { Finding, SubscriptionFinding } from '../contract.js';
 import { shownAddress } from './address.js';
 import { isProvable } from './topics.js';
 import type { TopicRecord } from './topic-record.js';

@@ -2,14 +2,15 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../src/kernel/clock.js';
 import type { Database } from '../../../src/kernel/database.js';
 import { silentLogger } from '../../../src/kernel/log.js';
-import { SignalBook, type Finding } from '../../../src/monitoring/signals/signal-book.js';
+import type { Finding } from '../../../src/monitoring/contract.js';
+import { SignalBook } from '../../../src/monitoring/signals/signal-book.js';
 import { testDatabase } from '../../support/test-database.js';
 
 const NOON = Date.UTC(2026, 10, 27, 12);
 const NAMES = {
   shops: () => [{ id: '1', domain: 'acme.myshopify.com' }],
-  shopById: (id: string) => (id === '1' ? { domain: 'acme.myshopify.com' } : undefined),
-  destinationById: (id: number) => (id === 7 ? { name: 'acme-ga4' } : undefined),
+  shopById: (id: string) => (id === '1' ? { domain: 'acme.myshopify.com', world: 'real' as const } : undefined),
+  destinationById: (id: number) => (id === 7 ? { name: 'acme-ga4', world: 'real' as const } : undefined),
 };
 
 let database: Database;

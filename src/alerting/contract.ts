@@ -1,0 +1,293 @@
+/**
+ * The words of alerting: what later areas may know of it. Types and names; no behaviour.
+ */
+import type { World } from '../pipeline/contract.js';
+
+/** `page`: wakes somebody. `ticket`: somebody's next working day. `log`: told nobody, kept to be found. */
+export const ALERT_CLASSES = ['page', 'ticket', 'log'] as const;
+export type AlertClass = (typeof ALERT_CLASSES)[number];
+
+/** 1 is the worst. Computed from orders, stores and time, never debated. */
+export const SEVERITIES = [1, 2, 3, 4] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+/** `pending`: its signal is open, and its `for` is not over: nobody is told. */
+export const ALERT_STATES = ['pending', 'open', 'closed'] as const;
+export type AlertState = (typeof ALERT_STATES)[number];
+
+/** Which of the pager's services hears of a page. Each has a routing key of its own. */
+export const ROUTES = ['removed', 'orders', 'routine'] as const;
+export type Route = (typeof ROUTES)[number];
+
+export interface Acknowledgement {
+  by: string;
+  at: Date;
+  note: string | null;
+  /** When it ends by itself, and whoever is on call is told again. */
+  nextLookAt: Date;
+}
+
+export interface AlertView {
+  /** bigint as a decimal string */
+  id: string;
+  /** Of the catalogue. */
+  name: string;
+  /** `domain:object:cause`. The pager's too. One alert that is not closed for each. */
+  dedupeKey: string;
+  world: World;
+  class: AlertClass;
+  severity: Severity;
+  state: AlertState;
+  route: Route;
+  /** What a person reads first: one line, at most 1,024 characters. */
+  summary: string;
+  /** Plain values of the signals in it. No personal data. */
+  facts: Readonly<Record<string, unknown>>;
+  /** A path of the API. */
+  evidence: string;
+  /** The runbook's name. */
+  runbook: string;
+  /** Domain; `null` = not about one shop. */
+  shop: string | null;
+  /** Name; `null` = not about one destination. */
+  destination: string | null;
+  /** How many signals are folded into it and open, and in how many shops. */
+  signals: number;
+  shops: number;
+  /** How often any of them was opened or updated. */
+  count: number;
+  firstSeenAt: Date;
+  lastSeenAt: Date;
+  openedAt: Date | null;
+  closedAt: Date | null;
+  acknowledged: Acknowledgement | null;
+  /** The alert of many shops that this one is folded into; nobody is told of this one meanwhile. */
+  foldedInto: string | null;
+  /** The open alert that makes this one no news. */
+  inhibitedBy: string | null;
+  /** The silence that keeps it quiet. */
+  silencedBy: string | null;
+}
+
+/** What happened to an alert, in order. Incidents follow these. */
+export interface AlertChange {
+  /** Grows in the order of commits; continue after the last one seen. */
+  seq: string;
+  at: Date;
+  /**
+   * `opened`: its `for` is over. `changed`: another severity, class, or count of shops. `folded` and `unfolded`: into an
+   * alert of many shops, or out of one. `muted` and `unmuted`: inhibited or silenced, or not any more.
+   */
+  change:
+    'opened' | 'changed' | 'acknowledged' | 'unacknowledged' | 'folded' | 'unfolded' | 'muted' | 'unmuted' | 'closed';
+  /** Who; `null` = nobody: its signals, or its time. */
+  actor: string | null;
+  detail: string | null;
+  /** As it was then. */
+  alert: AlertView;
+}
+
+export interface AlertFilter {
+  name?: string;
+  shop?: string;
+  class?: AlertClass;
+  state?: AlertState | 'live' | 'all';
+}
+
+export interface AlertReader {
+  /** Page before ticket before log, then the worst, then the newest. `live` = pending or open. */
+  alerts(
+    filter: AlertFilter,
+    page: { limit: number; cursor?: string },
+  ): Promise<{ items: AlertView[]; nextCursor: string | null }>;
+  alert(id: string): Promise<AlertView | null>;
+  /** Oldest first. */
+  changes(afterSeq: string, limit: number): Promise<AlertChange[]>;
+}
+
+export interface AlertDesk extends AlertReader {
+  /** `null` = there is no such alert, or it is closed. */
+  acknowledge(id: string, by: string, note: string | null, nextLookAt: Date): Promise<AlertView | null>;
+  unacknowledge(id: string, by: string): Promise<AlertView | null>;
+}
+
+/** Which alerts a silence keeps quiet: all that is given must be the same. */
+export interface SilenceMatch {
+  name?: string;
+  shop?: string;
+  destination?: string;
+}
+
+export interface Silence {
+  id: string;
+  match: SilenceMatch;
+  owner: string;
+  reason: string;
+  startsAt: Date;
+  endsAt: Date;
+  /** Ended by hand, before its end. */
+  endedAt: Date | null;
+  endedBy: string | null;
+}
+
+export interface SilenceDesk {
+  silences(
+    filter: { state?: 'active' | 'ended' | 'all' },
+    page: { limit: number; cursor?: string },
+  ): Promise<{ items: Silence[]; nextCursor: string | null }>;
+  /** @returns `refused` for what no silence may touch: removals, and orders that are missing and not recovered */
+  silence(
+    match: SilenceMatch,
+    owner: string,
+    reason: string,
+    endsAt: Date,
+  ): Promise<{ silence: Silence } | { refused: string }>;
+  endSilence(id: string, by: string): Promise<Silence | null>;
+}
+
+// --- what was said -----------------------------------------------------------------------------------------------
+
+/** Why something is said. */
+export const NOTIFICATION_REASONS = ['new', 'changed', 'repeated', 'acknowledged', 'resolved', 'heartbeat'] as const;
+export type NotificationReason = (typeof NOTIFICATION_REASONS)[number];
+
+export interface NotificationView {
+  id: string;
+  alertId: string | null;
+  dedupeKey: string;
+  channel: 'pagerduty' | 'second' | 'alertmanager';
+  /** Who hears it: a route of the pager, an address, a host. */
+  recipient: string;
+  action: 'trigger' | 'acknowledge' | 'resolve';
+  reason: NotificationReason;
+  severity: Severity;
+  summary: string;
+  state: 'waiting' | 'taken' | 'confirmed' | 'refused' | 'overtaken';
+  attempts: number;
+  createdAt: Date;
+  /** When the far side said that it has it. */
+  takenAt: Date | null;
+  /** When it was seen that somebody is paged. */
+  confirmedAt: Date | null;
+  lastError: string | null;
+}
+
+export interface NotificationReader {
+  /** Newest first. */
+  notifications(
+    filter: { alert?: string; state?: NotificationView['state'] },
+    page: { limit: number; cursor?: string },
+  ): Promise<{ items: NotificationView[]; nextCursor: string | null }>;
+}
+
+// --- incidents ---------------------------------------------------------------------------------------------------
+
+export const INCIDENT_STATES = ['investigating', 'identified', 'monitoring', 'resolved'] as const;
+export type IncidentState = (typeof INCIDENT_STATES)[number];
+
+/** The public parts of the line. `delivery:<kind>` is one for each kind of destination. */
+export type ComponentId = 'intake' | 'processing' | `delivery:${string}` | 'reconciliation' | 'status';
+
+export interface IncidentView {
+  /** 12 lower-case letters and digits: the public id too. */
+  id: string;
+  world: World;
+  title: string;
+  cause: string;
+  severity: Severity;
+  /** Why it has this severity, in words. */
+  severityReason: string;
+  state: IncidentState;
+  components: readonly ComponentId[];
+  shops: readonly string[];
+  /** Whether orders may be missing or late because of it: then only a proof ends it. */
+  touchesOrders: boolean;
+  ordersLost: number;
+  ordersLate: number;
+  ordersRecovered: number;
+  /** When the trouble began, as far as is known. */
+  startedAt: Date;
+  declaredAt: Date;
+  /** When the last of its alerts closed; `null` = it goes on. */
+  mitigatedAt: Date | null;
+  resolvedAt: Date | null;
+  /** What still stands between it and `resolved`; empty = it may be resolved. */
+  gate: readonly string[];
+  /** The reconciliations that prove it. */
+  proofs: readonly string[];
+}
+
+/** One line of a timeline. Appended, never changed. */
+export interface IncidentEntry {
+  id: string;
+  at: Date;
+  kind:
+    | 'declared'
+    | 'alert-joined'
+    | 'alert-changed'
+    | 'alert-acknowledged'
+    | 'alert-closed'
+    | 'severity-raised'
+    | 'state'
+    | 'recovery'
+    | 'proof'
+    | 'note'
+    | 'public-update'
+    | 'resolved';
+  /** Who; `null` = Plumbline itself. */
+  actor: string | null;
+  text: string;
+  evidence: string | null;
+}
+
+/** What the public is told. */
+export interface IncidentUpdate {
+  id: string;
+  at: Date;
+  state: IncidentState;
+  body: string;
+  /** `null` = Plumbline wrote it. */
+  actor: string | null;
+}
+
+export interface IncidentReader {
+  /** Newest first. */
+  incidents(
+    filter: { state?: IncidentState | 'open' | 'all'; world?: World },
+    page: { limit: number; cursor?: string },
+  ): Promise<{ items: IncidentView[]; nextCursor: string | null }>;
+  incident(id: string): Promise<IncidentView | null>;
+  /** Oldest first. */
+  timeline(id: string): Promise<IncidentEntry[]>;
+  /** Newest first. */
+  updates(id: string): Promise<IncidentUpdate[]>;
+}
+
+export interface IncidentDesk extends IncidentReader {
+  declare(given: {
+    title: string;
+    severity: Severity;
+    components: readonly ComponentId[];
+    shops: readonly string[];
+    touchesOrders: boolean;
+    world: World;
+    actor: string;
+  }): Promise<IncidentView>;
+  note(id: string, text: string, actor: string): Promise<IncidentView | null>;
+  /** Told to the public. */
+  update(
+    id: string,
+    state: IncidentState,
+    body: string,
+    actor: string,
+  ): Promise<{ incident: IncidentView } | { refused: string } | null>;
+  /** Only upwards. */
+  raise(
+    id: string,
+    severity: Severity,
+    reason: string,
+    actor: string,
+  ): Promise<{ incident: IncidentView } | { refused: string } | null>;
+  /** @returns `refused` while the gate is closed, with what is missing */
+  resolve(id: string, actor: string): Promise<{ incident: IncidentView } | { refused: string } | null>;
+}
