@@ -16,7 +16,7 @@ import type {
   ShopifyAdmin,
   ShopifyFiles,
 } from '../pipeline/contract.js';
-import type { Duty } from './duty.js';
+import type { Duty } from '../kernel/duty.js';
 import { Notices, type NoticeOptions } from './notices/notices.js';
 import { BulkListing } from './reconciliation/bulk-listing.js';
 import { ChosenListing } from './reconciliation/choose-listing.js';

@@ -1,6 +1,6 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { PipelineReader, RegistryReader } from '../../pipeline/contract.js';
-import type { Duty } from '../duty.js';
+import type { Duty } from '../../kernel/duty.js';
 import type { SignalBook } from '../signals/signal-book.js';
 import type { SoldCounts } from '../throughput/sold-counts.js';
 import { FRESH_MS, growingDeadLetters } from './dead-letters-growing.js';

@@ -19,7 +19,7 @@ import type {
   ReconciliationState,
   ReconciliationView,
 } from '../contract.js';
-import type { Duty } from '../duty.js';
+import type { Duty } from '../../kernel/duty.js';
 import type { SignalBook } from '../signals/signal-book.js';
 import { GapStore } from './gap-store.js';
 import type { Listing } from './listing.js';

@@ -1,4 +1,4 @@
-import type { Round } from '../kernel/loop.js';
+import type { Round } from './loop.js';
 
 /** A piece of scheduled work: a loop that does something only in the process that leads. */
 export interface Duty {
