@@ -61,10 +61,12 @@ export class SubscriptionAudit {
     const why = whyNotWatched(shop, wanted);
     if (why !== null) return this.leave(shop, known, why);
     if (wanted === null) return;
-    const listing = await this.deps.shopify.list(shop, signal);
-    if (listing.outcome !== 'listed') return this.blind(shop, known, listing);
     const lastLookAt = known.auditedAt !== null && known.auditedAt > shop.connectedAt ? known.auditedAt : null;
-    const before = lastLookAt === null ? new Map<string, StoredTopic>() : await this.deps.book.topics(shop.id);
+    const [listing, before] = await Promise.all([
+      this.deps.shopify.list(shop, signal),
+      lastLookAt === null ? new Map<string, StoredTopic>() : this.deps.book.topics(shop.id),
+    ]);
+    if (listing.outcome !== 'listed') return this.blind(shop, known, listing);
     const seen = (topic: string) => before.get(topic)?.firstSeenAt != null;
     let plans = planTopics(wanted, listing.items, seen);
     if (plans.some((plan) => isNews(plan, before))) {

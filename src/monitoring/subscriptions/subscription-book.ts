@@ -1,5 +1,6 @@
-import type { Database } from '../../kernel/database.js';
+import type { Database, Statement } from '../../kernel/database.js';
 import type { SubscriptionState } from '../contract.js';
+import { Together } from './together.js';
 import type { TopicRecord } from './topic-record.js';
 
 /** When a shop was looked at, how that went, and when its turn comes. */
@@ -38,11 +39,14 @@ on conflict (shop_id) do nothing`;
  * Takes the shops whose turn it is, for as long as the lease: another process that believes to lead takes others, and
  * what a crash leaves undone is due again soon. Locks: the rows taken. Index: subscription_audit_due.
  */
-const TAKE_DUE = `
+const TAKE_DUE: Statement = {
+  name: 'take-due-audits',
+  text: `
 update monitoring.subscription_audit set due_at = $2
  where shop_id in (select shop_id from monitoring.subscription_audit where due_at <= $1
                     order by due_at limit $3 for update skip locked)
-returning ${AUDIT}`;
+returning ${AUDIT}`,
+};
 
 const HINT = `
 insert into monitoring.subscription_audit as a (shop_id, state, since, due_at, hint, hinted_at)
@@ -54,7 +58,9 @@ const MAKE_DUE = `
 update monitoring.subscription_audit set due_at = least(due_at, $2) where shop_id = any($1::bigint[])`;
 
 /** A hint that came during the look still counts: it keeps its turn. */
-const SAVE_AUDITS = `
+const SAVE_AUDITS: Statement = {
+  name: 'save-audits',
+  text: `
 update monitoring.subscription_audit a set
   state = i.state, since = i.since, reason = i.reason, tried_at = i.tried_at, audited_at = i.audited_at,
   failed_looks = i.failed_looks, failing_since = i.failing_since,
@@ -64,7 +70,8 @@ update monitoring.subscription_audit a set
   from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[], $6::timestamptz[],
               $7::timestamptz[], $8::integer[], $9::timestamptz[], $10::timestamptz[])
     as i(shop_id, state, since, reason, due_at, tried_at, audited_at, failed_looks, failing_since, hinted_at)
- where a.shop_id = i.shop_id`;
+ where a.shop_id = i.shop_id`,
+};
 
 const NOTE_ORDERS = `
 update monitoring.subscription_audit a set last_order_at = i.at
@@ -73,13 +80,16 @@ update monitoring.subscription_audit a set last_order_at = i.at
 
 const READ_AUDITS = `select ${AUDIT} from monitoring.subscription_audit where $1::bigint[] is null or shop_id = any($1)`;
 
-const READ_TOPICS = `
+const READ_TOPICS: Statement = {
+  name: 'read-subscriptions',
+  text: `
 select shop_id::text as "shopId", topic, state, since, wanted, subscription_id as "subscriptionId", uri, findings,
        first_seen_at as "firstSeenAt", last_seen_at as "lastSeenAt", gone_since as "goneSince", removals,
        creating_at as "creatingAt", recreated_at as "recreatedAt", recreated_by as "recreatedBy",
        reconciliation_id as "reconciliationId", gap_from as "gapFrom", tries, next_try_at as "nextTryAt", error,
        changed_at as "changedAt"
-  from monitoring.subscription where shop_id = any($1::bigint[])`;
+  from monitoring.subscription where shop_id = any($1::bigint[])`,
+};
 
 const SAVE_TOPIC = `
 insert into monitoring.subscription (
@@ -105,9 +115,11 @@ export type StoredTopic = TopicRecord & { changedAt: Date };
 
 /** The watch's tables. Everything a restart must not forget is here, written before it is acted upon. */
 export class SubscriptionBook {
-  private unsaved: AuditToSave[] = [];
-  private saving: Promise<void> = Promise.resolve();
-  private nextSave: Promise<void> | null = null;
+  // Thousands of shops are looked at every minute, some at once: they share their statements.
+  private readonly saves = new Together((audits: readonly AuditToSave[]) => this.saveAudits(audits));
+  private readonly topicReads = new Together(async (shopIds: readonly string[]) =>
+    Map.groupBy(await this.topicsOf(shopIds), ({ shopId }) => shopId),
+  );
 
   constructor(private readonly database: Database) {}
 
@@ -115,8 +127,9 @@ export class SubscriptionBook {
     if (shopIds.length > 0) await this.database.query(ENROLL, [shopIds, nowAt]);
   }
 
-  takeDue(nowAt: Date, leaseUntil: Date, limit: number): Promise<ShopAudit[]> {
-    return this.database.rows<AuditRow>(TAKE_DUE, [nowAt, leaseUntil, limit]);
+  async takeDue(nowAt: Date, leaseUntil: Date, limit: number): Promise<ShopAudit[]> {
+    const { rows } = await this.database.query<AuditRow>(TAKE_DUE, [nowAt, leaseUntil, limit]);
+    return rows;
   }
 
   /** @param why for people who read the log */
@@ -128,19 +141,9 @@ export class SubscriptionBook {
     if (shopIds.length > 0) await this.database.query(MAKE_DUE, [shopIds, nowAt]);
   }
 
-  /**
-   * What is saved while another save is under way shares the next statement, so that many shops cost few commits.
-   *
-   * @param audit with the hint as it was when the look began
-   */
+  /** @param audit with the hint as it was when the look began */
   saveAudit(audit: AuditToSave): Promise<void> {
-    this.unsaved.push(audit);
-    return (this.nextSave ??= this.saving
-      .catch(() => undefined) // its own callers have heard of it
-      .then(() => {
-        this.nextSave = null;
-        return (this.saving = this.saveAudits(this.unsaved.splice(0)));
-      }));
+    return this.saves.add(audit);
   }
 
   private async saveAudits(audits: readonly AuditToSave[]): Promise<void> {
@@ -171,12 +174,13 @@ export class SubscriptionBook {
 
   /** By topic. */
   async topics(shopId: string): Promise<Map<string, StoredTopic>> {
-    const rows = await this.topicsOf([shopId]);
+    const rows = (await this.topicReads.add(shopId)).get(shopId) ?? [];
     return new Map(rows.map(({ shopId: _, ...record }) => [record.topic, record]));
   }
 
-  topicsOf(shopIds: readonly string[]): Promise<(StoredTopic & { shopId: string })[]> {
-    return this.database.rows<TopicRow>(READ_TOPICS, [shopIds]);
+  async topicsOf(shopIds: readonly string[]): Promise<(StoredTopic & { shopId: string })[]> {
+    const { rows } = await this.database.query<TopicRow>(READ_TOPICS, [shopIds]);
+    return rows;
   }
 
   async saveTopic(shopId: string, record: TopicRecord, nowAt: Date): Promise<void> {

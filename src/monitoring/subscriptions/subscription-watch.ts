@@ -82,9 +82,11 @@ export class SubscriptionWatch implements SubscriptionDesk {
   async round(signal: AbortSignal): Promise<Round> {
     const { clock } = this.deps;
     await this.noticeChanges();
-    await this.orders.refresh();
     const nowAt = clock.now();
-    const due = await this.book.takeDue(nowAt, new Date(nowAt.getTime() + LEASE_MS), SHOPS_A_ROUND);
+    const [due] = await Promise.all([
+      this.book.takeDue(nowAt, new Date(nowAt.getTime() + LEASE_MS), SHOPS_A_ROUND),
+      this.orders.refresh(),
+    ]);
     const faults: unknown[] = [];
     const waiting = [...due];
     const lane = async (): Promise<void> => {
