@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Database } from '../src/kernel/database.js';
@@ -7,6 +7,11 @@ import { silentLogger } from '../src/kernel/log.js';
 import { migrate } from '../src/kernel/migrate.js';
 
 const TEMPLATE = 'plumbline_template';
+const MEMORY_DISK = '/dev/shm';
+const ROOM_BYTES = 4 * 1024 ** 3;
+/** Keeps what lies in memory far below that room. */
+const WAL_MAX = '512MB';
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /** A PostgreSQL server that copies a migrated template for whoever asks. */
 export class Databases {
@@ -42,10 +47,22 @@ export class Databases {
   }
 }
 
-/** A server of its own for one run, gone without a trace after it. */
+/**
+ * A server of its own for one run, gone without a trace after it. It is as durable as any, because Plumbline takes no
+ * webhook in over one that is not; but what is thrown away need not wait for a disk, so it lies in memory where there is room.
+ */
 export async function withOwnServer<Result>(work: (databases: Databases) => Promise<Result>): Promise<Result> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'plumbline-simulation-'));
-  const server = await EmbeddedPostgres.start({ dataDir, log: silentLogger });
+  const dataDir = await mkdtemp(join(await roomyDirectory(), 'plumbline-simulation-'));
+  const server = await EmbeddedPostgres.start({ dataDir, log: silentLogger, settings: { max_wal_size: WAL_MAX } });
+  const clear = async (): Promise<void> => {
+    await server.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  // The server outlives whoever started it, unless it is told.
+  const interrupted = (signal: NodeJS.Signals): void => {
+    void clear().finally(() => process.kill(process.pid, signal));
+  };
+  for (const signal of SIGNALS) process.once(signal, interrupted);
   try {
     await server.ensureDatabase(TEMPLATE);
     await migrate(server.url(TEMPLATE), silentLogger);
@@ -56,7 +73,12 @@ export async function withOwnServer<Result>(work: (databases: Databases) => Prom
       await databases.end();
     }
   } finally {
-    await server.stop();
-    await rm(dataDir, { recursive: true, force: true });
+    for (const signal of SIGNALS) process.off(signal, interrupted);
+    await clear();
   }
+}
+
+async function roomyDirectory(): Promise<string> {
+  const memory = await statfs(MEMORY_DISK).catch(() => null);
+  return memory !== null && memory.bavail * memory.bsize >= ROOM_BYTES ? MEMORY_DISK : tmpdir();
 }

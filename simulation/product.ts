@@ -26,6 +26,8 @@ export interface ProductOptions {
   port: number;
   /** Those Shopify is to send. */
   topics: readonly string[];
+  /** How long what is seldom needed rests when nothing came in. Default ten minutes. */
+  restsMs?: number;
 }
 
 export interface Declared {
@@ -47,6 +49,7 @@ export class Product {
     readonly monitoring: Monitoring,
     private readonly server: Server,
     private readonly clock: Clock,
+    private readonly restsMs: number,
   ) {}
 
   static async start(options: ProductOptions, declared: Declared): Promise<Product> {
@@ -90,7 +93,7 @@ export class Product {
         callbackBase: () => `http://127.0.0.1:${options.port}`,
       },
     });
-    const product = new Product(pipeline, monitoring, server, options.clock);
+    const product = new Product(pipeline, monitoring, server, options.clock, options.restsMs ?? RESTS_MS);
     try {
       await listen(server, options.port);
       await pipeline.openRest((registry) => registry.applyDeclared(declared, 'real'));
@@ -118,7 +121,7 @@ export class Product {
    */
   async settle(hasNews: boolean): Promise<void> {
     const nowMs = this.clock.nowMs();
-    const rested = nowMs - this.settledAtMs >= RESTS_MS;
+    const rested = nowMs - this.settledAtMs >= this.restsMs;
     let isBusy = hasNews || rested;
     do {
       if (isBusy) {
@@ -126,7 +129,7 @@ export class Product {
         this.settledAtMs = (await this.isEmpty()) ? nowMs : -Infinity;
       }
       const { busy, failed } = await this.monitoring.settle(({ name, pauseMs }) =>
-        name === SUBSCRIPTION_AUDIT ? pauseMs : Math.max(pauseMs, RESTS_MS),
+        name === SUBSCRIPTION_AUDIT ? pauseMs : Math.max(pauseMs, this.restsMs),
       );
       for (const { duty, error } of failed) this.failures.add(`${duty}: ${messageOf(error)}`);
       isBusy = busy;

@@ -27,6 +27,7 @@ export interface StageOptions {
   alsoTell?: WorldOptions['alsoTell'];
   onAttempt?: WorldOptions['onAttempt'];
   onMail?: WorldOptions['onMail'];
+  restsMs?: ProductOptions['restsMs'];
   /** The product can be killed. Costs a detour on its way to the database. */
   mortal?: boolean;
 }
@@ -97,6 +98,7 @@ export class Stage {
       seed: options.seed,
       port: await freePort(),
       topics: options.topics,
+      ...(options.restsMs !== undefined && { restsMs: options.restsMs }),
     };
     const stage = new Stage(timeline, new CollectedPost(), farSides, admin, { options, product, drop });
     try {

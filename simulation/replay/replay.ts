@@ -13,6 +13,8 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 /** After the last day nobody buys any more, and both may finish: Shopify's retries take four hours, a reconciliation one. */
 const EPILOGUE_MS = 6 * HOUR_MS;
+/** Of Plumbline, whatever is not the subscription watch: longer makes it later than it is, and the replay shorter. */
+const RESTS_MS = 15 * MINUTE_MS;
 
 /** One hour of the story, for the chart. */
 export interface Hour {
@@ -70,6 +72,7 @@ export async function replay({ databases, seed, story, say }: ReplayOptions): Pr
     removal: 'subscription',
     topics: story.topics,
     farSides: ['ga4', 'lake'],
+    restsMs: RESTS_MS,
     alsoTell: (announcement, delayMs) => plain?.tell(announcement, delayMs),
     onAttempt: (isOk) => attempts.push({ atMs: stage.timeline.nowMs, isOk }),
     onMail: (mail) => mails.push(mail),
