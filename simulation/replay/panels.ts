@@ -90,12 +90,15 @@ export function failuresPanel(result: ReplayResult): string {
 export function mailsPanel(result: ReplayResult): string {
   const most = Math.max(10, ...result.plain.days.map(({ mails }) => mails));
   const step = most > 200 ? 100 : most > 60 ? 50 : 10;
-  const frame = frameOf(result, 190, Math.ceil((most * 1.12) / step) * step);
+  // Two lines of words stand over the highest bar.
+  const frame = frameOf(result, 190, Math.ceil((most * 1.25) / step) * step);
   const ticks = Array.from({ length: Math.floor(frame.max / step) + 1 }, (_, index) => index * step);
   const bars = result.plain.days.map(({ mails, removedMails }, index) => {
     const left = x(frame, frame.fromMs + index * DAY_MS) + 22;
     const width = x(frame, frame.fromMs + (index + 1) * DAY_MS) - 22 - left;
     const removedTop = y(frame, removedMails);
+    const middle = left + width / 2;
+    const above = y(frame, mails) - 5;
     return (
       bar(
         'mail',
@@ -106,15 +109,8 @@ export function mailsPanel(result: ReplayResult): string {
         `${mails - removedMails} mails: failing`,
       ) +
       bar('lost', left, removedTop, width, y(frame, 0) - removedTop, `${removedMails} mails: removed`) +
-      (mails === 0
-        ? ''
-        : label(
-            'value',
-            left + width / 2,
-            y(frame, mails) - 5,
-            removedMails === 0 ? String(mails) : `${mails}, ${removedMails} of them: removed`,
-            'middle',
-          ))
+      (mails === 0 ? '' : label('value', middle, removedMails === 0 ? above : above - 14, String(mails), 'middle')) +
+      (removedMails === 0 ? '' : label('value lost-text', middle, above, `${removedMails} removed`, 'middle'))
     );
   });
   const sum = result.plain.days.reduce((total, { mails }) => total + mails, 0);
