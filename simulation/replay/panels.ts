@@ -56,7 +56,10 @@ export function enginesPanel(result: ReplayResult): string {
   const fewest = result.hours.reduce((one, other) =>
     one.enginesAlive / one.engines <= other.enginesAlive / other.engines ? one : other,
   );
-  const at = x(frame, fewest.atMs);
+  // Beside the end of the worst time, where the line has gone up again and runs through no word.
+  const worstEnds = result.hours.findLast(({ enginesAlive }) => enginesAlive === fewest.enginesAlive) ?? fewest;
+  const at = x(frame, worstEnds.atMs + HOUR_MS);
+  const isRoom = at < WIDTH - 200;
   const words = `${fewest.enginesAlive} of ${fewest.engines} engines left`;
   return picture(
     'Engines alive, and the uptime ping',
@@ -66,7 +69,13 @@ export function enginesPanel(result: ReplayResult): string {
       area(frame, 'plain', alive) +
       line(frame, 'plain', alive) +
       line(frame, 'ping', ping) +
-      label('value', at - 8, y(frame, fewest.enginesAlive / fewest.engines) - 8, words, 'end'),
+      label(
+        'value',
+        isRoom ? at + 8 : at - 8,
+        y(frame, fewest.enginesAlive / fewest.engines) - 8,
+        words,
+        isRoom ? 'start' : 'end',
+      ),
   );
 }
 
