@@ -189,6 +189,11 @@ function whereToLook(facts: StartFacts): Html {
       ? html`as set in <code>PLUMBLINE_ADMIN_TOKEN</code>`
       : html`in the file <code>${facts.adminTokenPath}</code>`,
   ]);
+  rows.push(['What is wrong now', html`<code>npx plumbline signals</code>`]);
+  rows.push([
+    'Whether everything sold has arrived',
+    html`<code>npx plumbline proofs</code>, <code>npx plumbline reconciliations</code>`,
+  ]);
   rows.push(['One order, end to end', html`<code>npx plumbline order SHOP ID</code>`]);
   rows.push([
     'The database',

@@ -62,6 +62,11 @@ describe('the page', () => {
     expect(page).toMatch(/3,198<\/td>\s*<td class="number">3,197/);
   });
 
+  it('says where signals, proofs and reconciliations are to be seen', () => {
+    const page = renderStartPage(CALM);
+    for (const noun of ['signals', 'proofs', 'reconciliations']) expect(page).toContain(`npx plumbline ${noun}`);
+  });
+
   it('reads itself again only while the sandbox runs, and links its control page then', () => {
     expect(renderStartPage(CALM)).not.toContain('http-equiv="refresh"');
     const sandbox = renderStartPage({ ...CALM, facts: { ...CALM.facts, sandboxUrl: 'http://127.0.0.1:8090' } });
