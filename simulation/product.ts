@@ -8,6 +8,7 @@ import { SeededRandom } from '../src/kernel/random.js';
 import { SecretBox } from '../src/kernel/secrets.js';
 import type { DestinationDeclaration, ShopDeclaration } from '../src/pipeline/config.js';
 import { intakeServerFactory } from '../src/pipeline/intake/server-factory.js';
+import { Alerting } from '../src/alerting/alerting.js';
 import { Monitoring, SUBSCRIPTION_AUDIT } from '../src/monitoring/monitoring.js';
 import { PipelineMetrics } from '../src/pipeline/metrics.js';
 import { Pipeline } from '../src/pipeline/pipeline.js';
@@ -15,6 +16,7 @@ import { PipelineQueries } from '../src/pipeline/queries.js';
 
 export const API_VERSION = '2026-10';
 const RESTS_MS = 10 * 60_000;
+const ALERTS_REST_MS = 60_000;
 
 export interface ProductOptions {
   databaseUrl: string;
@@ -47,6 +49,7 @@ export class Product {
   private constructor(
     readonly pipeline: Pipeline,
     readonly monitoring: Monitoring,
+    readonly alerting: Alerting,
     private readonly server: Server,
     private readonly clock: Clock,
     private readonly restsMs: number,
@@ -73,6 +76,8 @@ export class Product {
       driven: true,
     });
     const server = intakeServerFactory(pipeline.intake)((_req, res) => void res.writeHead(404).end());
+    const ports = pipeline.ports(new PipelineQueries(pipeline.database, secrets, options.clock));
+    const http = { request: () => Promise.reject(new Error('nothing outside is asked')) };
     const monitoring = new Monitoring({
       databaseUrl: options.databaseUrl,
       database: pipeline.database,
@@ -80,12 +85,12 @@ export class Product {
       watch: false, // nobody leads: `settle` does the duties
       clock: options.clock,
       log: silentLogger,
-      pipeline: pipeline.ports(new PipelineQueries(pipeline.database, secrets, options.clock)),
+      pipeline: ports,
       notices: {
         settings: null,
         secrets: [{ secret: options.secret, world: 'real' }],
         meter,
-        http: { request: () => Promise.reject(new Error('nothing outside is asked')) },
+        http,
       },
       subscriptions: {
         topics: options.topics,
@@ -93,7 +98,21 @@ export class Product {
         callbackBase: () => `http://127.0.0.1:${options.port}`,
       },
     });
-    const product = new Product(pipeline, monitoring, server, options.clock, options.restsMs ?? RESTS_MS);
+    const alerting = new Alerting({
+      database: pipeline.database,
+      processName: 'simulation',
+      watch: false,
+      clock: options.clock,
+      log: silentLogger,
+      ids: random,
+      random,
+      registry: ports.registry,
+      signals: monitoring.signals,
+      reconciliation: monitoring.reconciliation,
+      worldOfService: () => 'real',
+      http,
+    });
+    const product = new Product(pipeline, monitoring, alerting, server, options.clock, options.restsMs ?? RESTS_MS);
     try {
       await listen(server, options.port);
       await pipeline.openRest((registry) => registry.applyDeclared(declared, 'real'));
@@ -131,7 +150,8 @@ export class Product {
       const { busy, failed } = await this.monitoring.settle(({ name, pauseMs }) =>
         name === SUBSCRIPTION_AUDIT ? pauseMs : Math.max(pauseMs, this.restsMs),
       );
-      for (const { duty, error } of failed) this.failures.add(`${duty}: ${messageOf(error)}`);
+      const told = await this.alerting.settle(({ pauseMs }) => Math.max(pauseMs, ALERTS_REST_MS));
+      for (const { duty, error } of [...failed, ...told.failed]) this.failures.add(`${duty}: ${messageOf(error)}`);
       isBusy = busy;
     } while (isBusy);
   }

@@ -21,14 +21,16 @@ import { AddressGuard } from './kernel/address-guard.js';
 import { HttpOut } from './kernel/http-out.js';
 import { judgeLoop, type HealthReport, type HealthSource } from './kernel/health.js';
 import type { Logger } from './kernel/log.js';
-import { Loop } from './kernel/loop.js';
+import { Loop, type LoopHealth } from './kernel/loop.js';
 import { migrate } from './kernel/migrate.js';
 import { systemIds, systemRandom } from './kernel/random.js';
 import { SecretBox } from './kernel/secrets.js';
 import { ServiceLock } from './kernel/service-lock.js';
 import { Telemetry } from './kernel/telemetry.js';
 import { intakeServerFactory } from './pipeline/intake/server-factory.js';
+import { Alerting } from './alerting/alerting.js';
 import { Monitoring } from './monitoring/monitoring.js';
+import type { World } from './pipeline/contract.js';
 import { PIPELINE_BUCKETS, PipelineMetrics } from './pipeline/metrics.js';
 import { Pipeline } from './pipeline/pipeline.js';
 import { PipelineQueries } from './pipeline/queries.js';
@@ -59,6 +61,19 @@ export interface Addresses {
   adminTokenPath: string | null;
 }
 
+/** The areas of a process, once they are made. */
+interface Parts {
+  pipeline: Pipeline;
+  monitoring: Monitoring;
+  alerting: Alerting;
+  tokens: ApiTokens;
+  queries: PipelineQueries;
+}
+
+function loopsOf({ pipeline, monitoring, alerting }: Parts): LoopHealth[] {
+  return [...pipeline.loops(), ...monitoring.health(), ...alerting.health()];
+}
+
 /**
  * One process of Plumbline: which parts of it run is told by its roles.
  *
@@ -74,6 +89,7 @@ export class Service {
   private embedded: EmbeddedPostgres | null = null;
   private pipeline: Pipeline | null = null;
   private monitoring: Monitoring | null = null;
+  private alerting: Alerting | null = null;
   private app: NestFastifyApplication | null = null;
   private sandbox: SandboxProcess | null = null;
   private clockLoop: Loop | null = null;
@@ -133,6 +149,7 @@ export class Service {
     };
     await quietly('sandbox', this.sandbox?.stop());
     await quietly('clock', this.clockLoop?.stop());
+    await quietly('alerting', this.alerting?.stop());
     await quietly('monitoring', this.monitoring?.stop());
     await quietly('pipeline', this.pipeline?.stop());
     await quietly('server', this.app?.close());
@@ -186,14 +203,30 @@ export class Service {
       },
     });
     this.monitoring = monitoring;
+    const alerting = new Alerting({
+      database: pipeline.database,
+      processName: `${process.pid}`,
+      watch: config.roles.has('watch'),
+      clock: this.clock,
+      log,
+      ids: systemIds,
+      random: systemRandom,
+      registry: pipeline.ports(queries).registry,
+      signals: monitoring.signals,
+      reconciliation: monitoring.reconciliation,
+      worldOfService: () => this.worldOfService(pipeline),
+      http: this.http,
+    });
+    this.alerting = alerting;
+    const parts: Parts = { pipeline, monitoring, alerting, tokens, queries };
     this.metrics.observe(
       () => queries.gauges(),
-      () => [...pipeline.loops(), ...monitoring.health()],
+      () => loopsOf(parts),
     );
     const metricsUrl = await this.telemetry.start();
-    await this.listen(pipeline, monitoring, tokens, queries);
+    await this.listen(parts);
     this.addresses = { ...this.addresses, metricsUrl };
-    const rest = this.openRest(pipeline, monitoring, tokens, databaseUrl);
+    const rest = this.openRest(parts, databaseUrl);
     if (config.databaseUrl === null) return rest;
     // An external database may be away for long. Intake works meanwhile; the rest follows when it is back.
     const waited = new Promise<'later'>((resolve) => setTimeout(() => resolve('later'), 3 * OPEN_RETRY_MS).unref());
@@ -228,12 +261,14 @@ export class Service {
     return this.config.sandbox === 'off' ? real : [...real, { secret: this.sandboxMailSecret, world: 'sandbox' }];
   }
 
-  private async listen(
-    pipeline: Pipeline,
-    monitoring: Monitoring,
-    tokens: ApiTokens,
-    queries: PipelineQueries,
-  ): Promise<void> {
+  /** What is about the service itself concerns real shops as soon as there may be one. */
+  private worldOfService(pipeline: Pipeline): World {
+    const isReal = pipeline.registry.current.allShops.some(({ world }) => world === 'real');
+    return isReal || this.config.sandbox === 'off' ? 'real' : 'sandbox';
+  }
+
+  private async listen(parts: Parts): Promise<void> {
+    const { pipeline, monitoring, tokens, queries } = parts;
     const { config } = this;
     const adapter = new FastifyAdapter({
       ...(config.roles.has('intake') ? { serverFactory: intakeServerFactory(pipeline.intake) } : {}),
@@ -256,7 +291,7 @@ export class Service {
       notices: monitoring.notices.book,
       inboundMail: monitoring.notices.door,
       subscriptions: monitoring.subscriptions,
-      health: this.healthSources(pipeline, monitoring),
+      health: this.healthSources(parts),
       ready: () => this.readiness(pipeline),
       start: () => ({
         metricsUrl: this.addresses.metricsUrl,
@@ -275,12 +310,7 @@ export class Service {
   }
 
   /** Everything but intake. Retried until the database answers; what only a person can mend ends the process. */
-  private async openRest(
-    pipeline: Pipeline,
-    monitoring: Monitoring,
-    tokens: ApiTokens,
-    databaseUrl: string,
-  ): Promise<void> {
+  private async openRest({ pipeline, monitoring, alerting, tokens }: Parts, databaseUrl: string): Promise<void> {
     for (;;) {
       try {
         await migrate(databaseUrl, this.log);
@@ -289,6 +319,7 @@ export class Service {
         await followDatabaseClock(pipeline.database, this.clock);
         await pipeline.openRest((registry) => this.declare(registry));
         monitoring.start();
+        alerting.start();
         const adminTokenPath = await tokens.ensureFirst(this.config.adminToken, this.config.dataDir);
         this.addresses = { ...this.addresses, adminTokenPath };
         break;
@@ -372,8 +403,9 @@ export class Service {
     return { ready: false, reason: 'the database does not answer' };
   }
 
-  private healthSources(pipeline: Pipeline, monitoring: Monitoring): HealthSource[] {
-    const loops = () => [...pipeline.loops(), ...monitoring.health()];
+  private healthSources(parts: Parts): HealthSource[] {
+    const { pipeline } = parts;
+    const loops = () => loopsOf(parts);
     const report = (
       name: string,
       read: () => Omit<HealthReport, 'name'> | Promise<Omit<HealthReport, 'name'>>,

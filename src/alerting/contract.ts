@@ -67,6 +67,8 @@ export interface AlertView {
   inhibitedBy: string | null;
   /** The silence that keeps it quiet. */
   silencedBy: string | null;
+  /** Since when nobody has looked whether it is still so; `null` = it is looked at. */
+  unwatchedSince: Date | null;
 }
 
 /** What happened to an alert, in order. Incidents follow these. */

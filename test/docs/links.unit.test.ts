@@ -2,6 +2,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { CATALOGUE } from '../../src/alerting/catalogue.js';
 import { ERRORS, type ErrorCode } from '../../src/kernel/errors.js';
 import { SIGNAL_KINDS } from '../../src/monitoring/contract.js';
 
@@ -123,6 +124,8 @@ describe('the checks themselves', () => {
 });
 
 describe('runbooks', () => {
+  const index = (): string => readFileSync(join(ROOT, 'runbooks/README.md'), 'utf8');
+
   it.each(Object.keys(ERRORS) as ErrorCode[])('have a page for %s that says its code and exit code', (code) => {
     const { runbook, exitCode } = ERRORS[code];
     const facts = frontMatter(readFileSync(join(ROOT, 'runbooks', `${runbook}.md`), 'utf8'));
@@ -144,14 +147,22 @@ describe('runbooks', () => {
     expect(facts.get('firstLook')).toBeTruthy();
   });
 
-  it('are all for an error or a signal that there is, and all in the index', () => {
+  it.each(CATALOGUE.map(({ name, runbook }) => [name, runbook]))('have a page for the alert %s', (_, runbook) => {
+    expect(existsSync(join(ROOT, 'runbooks', `${runbook}.md`)) ? 'is there' : `${runbook}.md is missing`).toBe(
+      'is there',
+    );
+  });
+
+  it('are all for an error, a signal or an alert that there is, and all in the index', () => {
     const pages = readdirSync(join(ROOT, 'runbooks')).filter((name) => name !== 'README.md');
     const forErrors = Object.values(ERRORS).map(({ runbook }) => `${runbook}.md`);
-    expect(pages.sort()).toEqual([...forErrors, ...signalPages.map(({ name }) => name)].sort());
-    const index = readFileSync(join(ROOT, 'runbooks/README.md'), 'utf8');
+    const forAlerts = CATALOGUE.map(({ runbook }) => `${runbook}.md`);
+    const owed = new Set([...forErrors, ...forAlerts, ...signalPages.map(({ name }) => name)]);
+    expect(pages.sort()).toEqual([...owed].sort());
+    for (const name of forAlerts) expect(index()).toContain(`](${name})`);
     for (const [code, { exitCode, runbook }] of Object.entries(ERRORS)) {
-      expect(index).toMatch(new RegExp(`\\| \`${code}\` +\\| ${exitCode} .*\\(${runbook}\\.md\\)`));
+      expect(index()).toMatch(new RegExp(`\\| \`${code}\` +\\| ${exitCode} .*\\(${runbook}\\.md\\)`));
     }
-    for (const { name } of signalPages) expect(index).toContain(`](${name})`);
+    for (const { name } of signalPages) expect(index()).toContain(`](${name})`);
   });
 });

@@ -21,12 +21,16 @@ create table alerting.alert (
   runbook text not null,
   shop text,                                  -- domain; null = not about one shop
   destination text,                           -- name; null = not about one destination
-  signals integer not null,
+  destination_kind text,
+  cause text,                                 -- the key of the alert of many shops that it may be folded into
+  is_fleet boolean not null,                  -- whether it is such an alert of many shops
+  signals integer not null,                   -- open
   shops integer not null,
   count integer not null,
   first_seen_at timestamptz not null,
   last_seen_at timestamptz not null,
-  due_at timestamptz,                         -- pending until then
+  due_at timestamptz not null,                -- nobody is told before
+  look_at timestamptz,                        -- when there is next something to decide; null = only when a signal changes
   opened_at timestamptz,
   closed_at timestamptz,
   acknowledged_by text,
@@ -35,21 +39,30 @@ create table alerting.alert (
   next_look_at timestamptz,
   folded_into bigint references alerting.alert (id),
   inhibited_by bigint references alerting.alert (id),
-  silenced_by bigint
+  silenced_by bigint,
+  unfold_at timestamptz,                      -- of an alert of many shops: when it ends, because it speaks for few
+  unwatched_since timestamptz,                -- nobody has looked since: its facts may be old
+  told jsonb not null                         -- who has heard of it: [{channel, recipient, severity, at}]
 );
-create unique index alert_live on alerting.alert (dedupe_key) where state <> 'closed';
-create index alert_live_by_name on alerting.alert (name) where state <> 'closed';
+create unique index alert_live on alerting.alert (world, dedupe_key) where state <> 'closed';
+create index alert_live_by_name on alerting.alert (world, name) where state <> 'closed';
+create index alert_live_by_cause on alerting.alert (world, cause) where state <> 'closed' and cause is not null;
+create index alert_to_look_at on alerting.alert (look_at) where look_at is not null;
+create index alert_folded on alerting.alert (folded_into) where folded_into is not null;
+create index alert_inhibited on alerting.alert (inhibited_by) where inhibited_by is not null;
+create index alert_closed on alerting.alert (closed_at) where state = 'closed';
 
 -- Which signals are in it. A signal that has closed stays until its alert has closed too.
 create table alerting.alert_signal (
   alert_id bigint not null references alerting.alert (id),
   signal_id bigint not null,                  -- of monitoring.signal, which this area does not read by SQL
   shop text,
+  severity smallint not null,                 -- what it would have alone
   facts jsonb not null,
   is_open boolean not null,
   primary key (signal_id, alert_id)
 );
-create index alert_signal_of on alerting.alert_signal (alert_id) where is_open;
+create index alert_signal_of on alerting.alert_signal (alert_id);
 
 -- What happened to alerts, by seq in the order of commits. Appended.
 create table alerting.alert_change (
@@ -61,6 +74,7 @@ create table alerting.alert_change (
   detail text,
   alert jsonb not null                        -- the view, as it was then
 );
+create index alert_change_of on alerting.alert_change (alert_id, seq);
 
 create table alerting.silence (
   id bigint generated always as identity primary key,
@@ -72,6 +86,7 @@ create table alerting.silence (
   ended_at timestamptz,
   ended_by text
 );
+create index silence_active on alerting.silence (ends_at) where ended_at is null;
 
 -- What is to be said, and what was said: the outbox and its log in one. Written in the transaction that changes the alert.
 create table alerting.notification (

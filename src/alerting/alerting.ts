@@ -1,0 +1,107 @@
+import type { Clock } from '../kernel/clock.js';
+import type { Database } from '../kernel/database.js';
+import type { Duty } from '../kernel/duty.js';
+import type { HttpOut } from '../kernel/http-out.js';
+import type { Logger } from '../kernel/log.js';
+import { Loop, type LoopHealth } from '../kernel/loop.js';
+import type { Ids, Random } from '../kernel/random.js';
+import type { ReconciliationDesk, SignalDesk } from '../monitoring/contract.js';
+import type { RegistryReader, World } from '../pipeline/contract.js';
+import { AlertQuery } from './alerts/alert-query.js';
+import { AlertRound } from './alerts/alert-round.js';
+import { Watchdog } from './alerts/watchdog.js';
+
+export interface AlertingOptions {
+  database: Database;
+  /** Names the process for people who look at the tables. */
+  processName: string;
+  /** Whether this process works. Others only show what has been decided. */
+  watch: boolean;
+  clock: Clock;
+  log: Logger;
+  ids: Ids;
+  random: Random;
+  registry: RegistryReader;
+  signals: SignalDesk;
+  reconciliation: ReconciliationDesk;
+  /** The world of what is about no shop and no destination. */
+  worldOfService: () => World;
+  http: Pick<HttpOut, 'request'>;
+}
+
+/**
+ * Alerting, wired: everything that tells. Nobody leads here: any number of processes do these duties at once, and locks
+ * on rows keep them from doing one thing twice.
+ */
+export class Alerting {
+  readonly alerts: AlertQuery;
+  private readonly work: readonly Duty[];
+  private readonly loops: readonly Loop[];
+  /** When each duty last had nothing more to do; only for `settle`. */
+  private readonly restingSinceMs = new Map<Duty, number>();
+
+  constructor(private readonly options: AlertingOptions) {
+    const { database, clock, log } = options;
+    this.alerts = new AlertQuery(database);
+    this.work = this.duties();
+    this.loops = this.work.map((duty) => new Loop({ ...duty, clock, log }));
+  }
+
+  /** The schema is there from here on. */
+  start(): void {
+    if (!this.options.watch) return;
+    for (const loop of this.loops) loop.start();
+  }
+
+  /** As monitoring's: every duty whose pause is over, until it has nothing more to do, for who drives the clock. */
+  async settle(
+    pauseMs: (duty: Duty) => number = (duty) => duty.pauseMs,
+  ): Promise<{ busy: boolean; failed: { duty: string; error: unknown }[] }> {
+    const { signal } = new AbortController();
+    const failed: { duty: string; error: unknown }[] = [];
+    let busy = false;
+    for (const duty of this.work) {
+      const nowMs = this.options.clock.nowMs();
+      if (nowMs - (this.restingSinceMs.get(duty) ?? -Infinity) < pauseMs(duty)) continue;
+      try {
+        while ((await duty.round(signal)) === 'busy') busy = true;
+      } catch (error) {
+        failed.push({ duty: duty.name, error });
+      }
+      this.restingSinceMs.set(duty, nowMs);
+    }
+    return { busy, failed };
+  }
+
+  health(): LoopHealth[] {
+    return this.options.watch ? this.loops.map((loop) => loop.health()) : [];
+  }
+
+  /** Bounded: a round that is under way is told to end. */
+  async stop(): Promise<void> {
+    if (!this.options.watch) return;
+    await Promise.all(this.loops.map((loop) => loop.stop()));
+  }
+
+  private duties(): Duty[] {
+    return [...this.alertDuties()];
+  }
+
+  private alertDuties(): Duty[] {
+    const { database, clock, log, signals, registry, worldOfService } = this.options;
+    const round = new AlertRound({
+      database,
+      clock,
+      log,
+      signals,
+      worldOfService,
+      kindOfDestination: (name) => registry.destinations().find((one) => one.name === name)?.kind ?? null,
+      listeners: (alert) => (alert.class === 'page' ? [{ channel: 'pagerduty', recipient: alert.route }] : []),
+    });
+    const watchdog = new Watchdog({ database, clock, worldOfService });
+    return [
+      { name: 'alerts', pauseMs: 500, round: () => round.round() },
+      { name: 'watchdog', pauseMs: 60_000, staleAfterMs: 180_000, round: () => watchdog.round() },
+    ];
+  }
+}
