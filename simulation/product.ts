@@ -10,6 +10,7 @@ import type { DestinationDeclaration, ShopDeclaration } from '../src/pipeline/co
 import { intakeServerFactory } from '../src/pipeline/intake/server-factory.js';
 import { Alerting } from '../src/alerting/alerting.js';
 import { Monitoring, SUBSCRIPTION_AUDIT } from '../src/monitoring/monitoring.js';
+import { DEFAULT_SLOS } from '../src/monitoring/slo/objective.js';
 import { PipelineMetrics } from '../src/pipeline/metrics.js';
 import { Pipeline } from '../src/pipeline/pipeline.js';
 import { PipelineQueries } from '../src/pipeline/queries.js';
@@ -97,6 +98,8 @@ export class Product {
         apiVersion: API_VERSION,
         callbackBase: () => `http://127.0.0.1:${options.port}`,
       },
+      slos: DEFAULT_SLOS,
+      process: null, // it lives and dies by the simulation's clock
     });
     const alerting = new Alerting({
       database: pipeline.database,

@@ -27,6 +27,7 @@ import { systemIds, systemRandom } from './kernel/random.js';
 import { SecretBox } from './kernel/secrets.js';
 import { ServiceLock } from './kernel/service-lock.js';
 import { Telemetry } from './kernel/telemetry.js';
+import { VitalSigns } from './kernel/vitals.js';
 import { intakeServerFactory } from './pipeline/intake/server-factory.js';
 import { Alerting } from './alerting/alerting.js';
 import { Monitoring } from './monitoring/monitoring.js';
@@ -100,6 +101,7 @@ export class Service {
   private readonly sandboxSecret = systemIds.token(32);
   private readonly sandboxMailSecret = systemIds.token(32);
   private readonly http: HttpOut;
+  private readonly vitals = new VitalSigns();
 
   private constructor(
     private readonly config: Config<ServiceFile>,
@@ -151,6 +153,7 @@ export class Service {
     await quietly('clock', this.clockLoop?.stop());
     await quietly('alerting', this.alerting?.stop());
     await quietly('monitoring', this.monitoring?.stop());
+    this.vitals.stop();
     await quietly('pipeline', this.pipeline?.stop());
     await quietly('server', this.app?.close());
     await quietly('outgoing connections', this.http.close());
@@ -200,6 +203,13 @@ export class Service {
         topics: config.file.shopify.topics,
         apiVersion: config.file.shopify.apiVersion,
         callbackBase: (world) => (world === 'real' ? (config.file.shopify.publicUrl ?? null) : this.sandboxCallback()),
+      },
+      slos: config.file.slos,
+      process: {
+        id: systemIds.token(9),
+        roles: [...config.roles].sort(),
+        vitals: () => this.vitals.read(),
+        loops: () => pipeline.loops(),
       },
     });
     this.monitoring = monitoring;
@@ -287,6 +297,7 @@ export class Service {
       signals: monitoring.signals,
       throughput: monitoring.throughput,
       silence: monitoring.silence,
+      slos: monitoring.slos,
       reconciliation: monitoring.reconciliation,
       notices: monitoring.notices.book,
       inboundMail: monitoring.notices.door,
@@ -318,6 +329,7 @@ export class Service {
         refuseWeakDurability(this.durability);
         await followDatabaseClock(pipeline.database, this.clock);
         await pipeline.openRest((registry) => this.declare(registry));
+        this.vitals.start();
         monitoring.start();
         alerting.start();
         const adminTokenPath = await tokens.ensureFirst(this.config.adminToken, this.config.dataDir);

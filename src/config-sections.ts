@@ -12,5 +12,5 @@ export type ServiceFile = z.output<z.ZodObject<typeof shape>>;
 export const FILE_SECTIONS: Sections<typeof shape> = {
   shape,
   check: (raw) => [...(PIPELINE_SECTIONS.check?.(raw) ?? []), ...(MONITORING_SECTIONS.check?.(raw) ?? [])],
-  later: ['slos', 'crisis', 'statusPage', 'alerting'],
+  later: ['crisis', 'statusPage', 'alerting'],
 };

@@ -19,6 +19,7 @@ import { ReconciliationsController } from './reconciliations.http.js';
 import { ShopsController } from './shops.http.js';
 import { SignalsController } from './signals.http.js';
 import { SilenceController } from './silence.http.js';
+import { SlosController } from './slos.http.js';
 import { StartPageController } from './start-page.http.js';
 import { SubscriptionsController } from './subscriptions.http.js';
 import { ThroughputController } from './throughput.http.js';
@@ -42,6 +43,7 @@ export const API_CONTROLLERS: readonly Type[] = [
   SubscriptionsController,
   ThroughputController,
   SilenceController,
+  SlosController,
   TokensController,
   OpenApiController,
 ];

@@ -9,6 +9,7 @@ import type {
   ReconciliationDesk,
   SignalReader,
   SilenceReader,
+  SloReader,
   SubscriptionDesk,
   ThroughputReader,
 } from '../monitoring/contract.js';
@@ -41,6 +42,7 @@ export interface ConsoleDeps {
   signals: SignalReader;
   throughput: ThroughputReader;
   silence: SilenceReader;
+  slos: SloReader;
   reconciliation: ReconciliationDesk;
   notices: NoticeDesk;
   inboundMail: InboundMail;

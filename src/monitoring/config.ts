@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { member, type KeyPath } from '../kernel/config-faults.js';
 import type { Sections } from '../kernel/config.js';
+import { DEFAULT_SLOS, DEFAULT_WINDOWS } from './slo/objective.js';
+
+const MINUTES_MAX = 90 * 1440;
 
 /** Facts about a key that the generated document shows. */
 const about = (description: string, more: { secret?: boolean } = {}): { description: string; secret?: boolean } => ({
@@ -73,13 +76,77 @@ const notices = z
   .optional()
   .meta(about('The mails in which Shopify says that a webhook fails or was removed.'));
 
-const shape = { notices };
+const wholeMinutes = (description: string) =>
+  z
+    .int('expected whole minutes')
+    .min(1, 'expected whole minutes, at least 1')
+    .max(MINUTES_MAX, 'expected at most 90 days of minutes')
+    .meta(about(description));
+
+const burnWindow = z
+  .strictObject({
+    longMinutes: wholeMinutes('The longer of the two times that are looked at; both must burn.'),
+    shortMinutes: wholeMinutes('The shorter one, by which it ends soon after the trouble does; usually a twelfth.'),
+    budgetShare: z
+      .number('expected a share of the budget')
+      .gt(0, 'expected a share above 0')
+      .max(1, 'expected a share up to 1')
+      .meta(about('Share of the whole budget that is gone after the longer time at this pace.')),
+    class: z.enum(['page', 'ticket'], 'expected page or ticket').meta(about('Whether it wakes somebody.')),
+    severity: z
+      .union([z.literal(1), z.literal(2), z.literal(3), z.literal(4)], 'expected 1, 2, 3 or 4')
+      .meta(about('1 is the worst.')),
+  })
+  .refine(({ longMinutes, shortMinutes }) => shortMinutes < longMinutes, {
+    message: 'must be below longMinutes',
+    path: ['shortMinutes'],
+  });
+
+const objective = z
+  .strictObject({
+    name: z
+      .string('expected text')
+      .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'expected lower-case letters, digits and hyphens, at most 40')
+      .meta(about('How signals, pages and the API name it.')),
+    objective: z
+      .number('expected a share')
+      .gt(0, 'expected a share above 0')
+      .lt(1, 'expected a share below 1: nothing can promise all')
+      .meta(about('The share of orders that is promised, e.g. 0.9999.')),
+    windowDays: z
+      .int('expected whole days')
+      .min(1, 'expected 1 to 28 days')
+      .max(28, 'expected 1 to 28 days')
+      .default(28)
+      .meta(about('The promise is about the last so many days.')),
+    arrivedWithinMinutes: wholeMinutes('An order is in time when its destination took it so soon after it was due.'),
+    windows: z
+      .array(burnWindow, 'expected a list')
+      .min(1, 'name at least one pair of windows')
+      .default(DEFAULT_WINDOWS.map((window) => ({ ...window })))
+      .meta(about('When burning budget is told. Default: the four pairs of docs/slos.md.')),
+  })
+  .refine(({ windowDays, windows }) => windows.every(({ longMinutes }) => longMinutes <= windowDays * 1440), {
+    message: 'no window may be longer than windowDays',
+    path: ['windows'],
+  });
+
+const slos = z
+  .array(objective, 'expected a list')
+  .min(1, 'name at least one objective, or leave the section out')
+  .default(DEFAULT_SLOS.map((slo) => ({ ...slo, windows: slo.windows.map((window) => ({ ...window })) })))
+  .meta(about('What is promised of orders. Default: `order-throughput` and `orders-on-time`, see docs/slos.md.'));
+
+const shape = { notices, slos };
 
 export type MonitoringFile = z.output<z.ZodObject<typeof shape>>;
 export type NoticeSettings = NonNullable<MonitoringFile['notices']>;
 
 /** Monitoring's part of the file. */
-export const MONITORING_SECTIONS: Sections<typeof shape> = { shape, check: unreachable };
+export const MONITORING_SECTIONS: Sections<typeof shape> = {
+  shape,
+  check: (raw) => [...unreachable(raw), ...sameName(raw)],
+};
 
 /** A section by which no mail can arrive is a slip, not a wish. */
 function unreachable(raw: Readonly<Record<string, unknown>>): { path: KeyPath; message: string }[] {
@@ -90,4 +157,16 @@ function unreachable(raw: Readonly<Record<string, unknown>>): { path: KeyPath; m
   if (needing === undefined && member(given, 'smtp') !== undefined) return [];
   const why = needing === undefined ? 'without it or smtp no mail can arrive' : `${needing} is of no use without it`;
   return [{ path: ['notices', 'secretPath'], message: `is missing: ${why}` }];
+}
+
+/** Signals and pages tell objectives apart by name alone. */
+function sameName(raw: Readonly<Record<string, unknown>>): { path: KeyPath; message: string }[] {
+  const given = raw['slos'];
+  if (!Array.isArray(given)) return [];
+  const names = given.map((each: unknown) => member(each, 'name'));
+  return names.flatMap((name, index) =>
+    typeof name === 'string' && names.indexOf(name) < index
+      ? [{ path: ['slos', index, 'name'], message: 'there is one of this name already' }]
+      : [],
+  );
 }

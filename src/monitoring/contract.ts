@@ -29,6 +29,28 @@ export const SIGNAL_KINDS = [
   'dead-letters-growing',
   /** Stored webhooks are gone from the inbox before anybody read them. */
   'inbox-gap',
+  /** An objective's budget goes faster than it may, in both windows of a pair. One a world, objective and pair. */
+  'slo-burn',
+  /** Too many orders take more than a quarter of an hour. One a world. */
+  'orders-late',
+  /** Our answers to Shopify come near to its limit of 5 s, or will within a day as they grow. One for each of the two. */
+  'intake-slow',
+  /** Our answers to Shopify are 5xx. */
+  'intake-failing',
+  /** What calls intake is not signed by a secret that we know. */
+  'signature-failures',
+  /** What is due waits, and nobody holds it up but us: deliveries (one a world), or stored webhooks before their routing. */
+  'queue-old',
+  /** Processes have gone without a word, or a loop of one hangs. One a set of roles, one a loop. */
+  'workers-missing',
+  /** A process whose event loop is slow or whose heap is nearly full, however well its host looks. One a process. */
+  'process-sick',
+  /** Most tries at all destinations of a kind fail, and not because of what is sent. One a world and kind. */
+  'destination-outage',
+  /** A destination refuses its credentials: whoever owns it acts. */
+  'credentials-rejected',
+  /** What judges does not: a duty of monitoring has not been done, in any process. */
+  'watch-stalled',
 ] as const;
 export type SignalKind = (typeof SIGNAL_KINDS)[number];
 
@@ -42,7 +64,7 @@ export interface SignalView {
   shop: string | null;
   /** Name; `null` = not about one destination. */
   destination: string | null;
-  /** Of its shop or destination; `null` = about neither, so about the service itself. */
+  /** Of its shop or destination, or as its finder says; `null` = about the service itself. */
   world: World | null;
   state: 'open' | 'closed';
   /** Plain values that a page can quote: counts, instants, ids. No personal data. */
@@ -76,6 +98,8 @@ export interface Finding {
   subject: string;
   shopId?: string | null;
   destinationId?: number | null;
+  /** Where it is about neither a shop nor a destination, and all the same not about both worlds. */
+  world?: World;
   /** What a page would quote. A change of these is an update; so leave out what changes with every look. */
   facts: Readonly<Record<string, unknown>>;
   evidence: string;
@@ -301,6 +325,96 @@ export interface ThroughputReader {
     filter: ThroughputFilter & { world: World },
     page: { limit: number; cursor?: string },
   ): Promise<{ items: FleetItem[]; nextCursor: string | null }>;
+}
+
+// --- objectives --------------------------------------------------------------------------------------------------
+
+/** A pair of windows in which burning budget is told. */
+export interface BurnWindow {
+  longMinutes: number;
+  shortMinutes: number;
+  /** Of the whole budget, what is gone after the longer window at this pace. */
+  budgetShare: number;
+  class: 'page' | 'ticket';
+  severity: 1 | 2 | 3 | 4;
+}
+
+/** What is promised: of the orders of the last `windowDays`, `objective` have arrived in time. */
+export interface Slo {
+  name: string;
+  /** Share, above 0 and below 1. */
+  objective: number;
+  windowDays: number;
+  arrivedWithinMinutes: number;
+  windows: readonly BurnWindow[];
+}
+
+export interface BurnView extends BurnWindow {
+  /** Both burns at or above it are told. */
+  limit: number;
+  /** How many times faster than the budget allows; `null` = there was no order. */
+  longBurn: number | null;
+  shortBurn: number | null;
+  longBad: number;
+  longTotal: number;
+  shortBad: number;
+  burning: boolean;
+}
+
+/** An objective, over the whole fleet of one world. An order counts once for each destination that is owed it. */
+export interface SloView extends Omit<Slo, 'windows'> {
+  world: World;
+  /**
+   * `spent`: more orders were bad than the budget has. `unknown`: nobody has measured for five minutes, or there was no
+   * order: no data is not good data.
+   */
+  state: 'ok' | 'burning' | 'spent' | 'unknown';
+  /** As known minute by minute; an order that is found missing counts as bad until it is recovered. */
+  provisional: {
+    /** Since when it has been measured, within the objective's time; `null` = not at all. */
+    from: Date | null;
+    until: Date | null;
+    total: number;
+    bad: number;
+    /** Share of good orders; `null` = there was none. */
+    achieved: number | null;
+    /** In orders. */
+    budget: { orders: number; spent: number; left: number };
+  };
+  /** From the hourly roll-ups that have settled, by when orders were sold; `null` where roll-ups do not know this limit. */
+  settled: {
+    /** The first and the last day of which anything has settled; `null` = none. */
+    from: Date | null;
+    until: Date | null;
+    owed: number;
+    good: number;
+    achieved: number | null;
+    /** Logged in hours of which nobody knows what was sold. */
+    unproved: number;
+  } | null;
+  windows: readonly BurnView[];
+  /** The bad orders of the objective's time, by the stage that they did not reach. */
+  lost: { stage: Stage; orders: number }[];
+  /** By the count rule: shops with orders that are missing and not recovered, whatever the shares say. Open `order-missing`. */
+  unrecovered: { shop: string; destination: string; orders: number; signal: string }[];
+}
+
+export interface SloReader {
+  /** By world and in the order of the configuration; worlds without a shop are absent. */
+  slos(filter: { world?: World }): Promise<SloView[]>;
+}
+
+// --- heartbeats --------------------------------------------------------------------------------------------------
+
+export interface Heartbeat {
+  /** Of the duty. */
+  name: string;
+  beatAt: Date;
+}
+
+/** Whether what judges is at work. What a duty has found is as old as its heartbeat. */
+export interface HeartbeatReader {
+  heartbeats(): Promise<Heartbeat[]>;
 }
 
 // --- silence -----------------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ import type { Logger } from '../kernel/log.js';
 import { Loop, type LoopHealth } from '../kernel/loop.js';
 import type {
   Destination,
+  FlowReader,
+  IntakeMinutes,
   IntakeTallies,
   Kind,
   LedgerReader,
@@ -17,6 +19,11 @@ import type {
   ShopifyFiles,
 } from '../pipeline/contract.js';
 import type { Duty } from '../kernel/duty.js';
+import type { Vitals } from '../kernel/vitals.js';
+import type { HeartbeatReader, Slo, SloReader } from './contract.js';
+import { HealthWatch } from './health/health-watch.js';
+import { Heartbeats, stalledDuties } from './health/heartbeats.js';
+import { ProcessBook } from './health/process-book.js';
 import { Notices, type NoticeOptions } from './notices/notices.js';
 import { BulkListing } from './reconciliation/bulk-listing.js';
 import { ChosenListing } from './reconciliation/choose-listing.js';
@@ -31,6 +38,7 @@ import { SubscriptionWatch } from './subscriptions/subscription-watch.js';
 import type { SubscriptionSettings } from './subscriptions/wanted.js';
 import { SilenceQuery } from './silence/silence-query.js';
 import { SilenceWatch } from './silence/silence-watch.js';
+import { SloWatch } from './slo/slo-watch.js';
 import { ThroughputRollUp } from './throughput/roll-up.js';
 import { ThroughputQuery } from './throughput/throughput-query.js';
 
@@ -47,6 +55,8 @@ export interface PipelinePorts {
   admin: ShopifyAdmin;
   files: ShopifyFiles;
   tallies: IntakeTallies;
+  intake: IntakeMinutes;
+  flow: FlowReader;
   /** The kinds of event a destination takes. */
   takes: (destination: Destination) => ReadonlySet<Kind>;
 }
@@ -63,7 +73,22 @@ export interface MonitoringOptions {
   pipeline: PipelinePorts;
   notices: NoticeOptions;
   subscriptions: SubscriptionSettings;
+  slos: readonly Slo[];
+  /** This process, as it says of itself whatever its roles; `null` where nobody would miss it. */
+  process: {
+    /** Among all that there are and were. */
+    id: string;
+    roles: readonly string[];
+    vitals: () => Vitals;
+    /** The loops beside monitoring's own. */
+    loops: () => readonly LoopHealth[];
+  } | null;
 }
+
+const BEAT_EVERY_MS = 10_000;
+const LOOK_AT_DUTIES_EVERY_MS = 30_000;
+/** A database that is away must not hold up the end. */
+const LEAVE_WITHIN_MS = 500;
 
 /**
  * Monitoring, wired: everything that judges. Its duties run in one process at a time, whoever holds the lock; every
@@ -76,10 +101,21 @@ export class Monitoring {
   readonly subscriptions: SubscriptionWatch;
   readonly throughput: ThroughputQuery;
   readonly silence: SilenceQuery;
+  readonly slos: SloReader;
+  readonly heartbeats: HeartbeatReader;
   private readonly countdown: Countdown;
   private readonly rollUp: ThroughputRollUp;
   private readonly silenceWatch: SilenceWatch;
   private readonly lineWatch: LineWatch;
+  private readonly sloWatch: SloWatch;
+  private readonly healthWatch: HealthWatch;
+  private readonly beats: Heartbeats;
+  private readonly processes: ProcessBook;
+  /** Runs in every process. */
+  private readonly processLoop: Loop | null;
+  /** Runs in every process that may lead, whoever does: it sees that nobody does the duties. */
+  private readonly dutyWatch: Loop;
+  private watchingSinceMs = Infinity;
   private readonly bulkListing: BulkListing;
   private readonly leader: Leader;
   private readonly loops: Loop[];
@@ -141,6 +177,40 @@ export class Monitoring {
     this.silence = new SilenceQuery(shared);
     this.silenceWatch = new SilenceWatch({ ...shared, hints: this.subscriptions });
     this.lineWatch = new LineWatch(shared);
+    this.sloWatch = new SloWatch(options.slos, shared);
+    this.slos = this.sloWatch;
+    this.beats = new Heartbeats({ database, clock });
+    this.heartbeats = this.beats;
+    this.processes = new ProcessBook({
+      database,
+      clock,
+      name: options.processName,
+      ...(options.process ?? { id: options.processName, roles: [], vitals: NO_VITALS }),
+      loops: () => [...(options.process?.loops() ?? []), ...this.health()],
+    });
+    this.healthWatch = new HealthWatch({ ...shared, processes: this.processes });
+    this.processLoop =
+      options.process &&
+      new Loop({
+        name: 'process',
+        pauseMs: BEAT_EVERY_MS,
+        clock,
+        log,
+        round: async () => {
+          await this.processes.beat();
+          return 'idle';
+        },
+      });
+    this.dutyWatch = new Loop({
+      name: 'duty-watch',
+      pauseMs: LOOK_AT_DUTIES_EVERY_MS,
+      clock,
+      log,
+      round: async () => {
+        await this.lookForStalledDuties();
+        return 'idle';
+      },
+    });
     this.leader = new Leader({
       name: 'watch',
       databaseUrl: options.databaseUrl,
@@ -151,7 +221,7 @@ export class Monitoring {
     });
     this.work = this.duties();
     this.loops = [
-      ...this.work.map(({ round, ...rest }) => new Loop({ ...rest, clock, log, round: this.led(round) })),
+      ...this.work.map((duty) => new Loop({ ...duty, clock, log, round: this.led(duty) })),
       ...this.notices.loops(),
     ];
     this.reconciliation.onRequest(() => this.loops.find(({ name }) => name === 'reconciliation')?.wake());
@@ -159,9 +229,23 @@ export class Monitoring {
 
   /** The schema is there from here on. */
   start(): void {
+    this.processLoop?.start();
     if (!this.options.watch) return;
+    this.watchingSinceMs = this.options.clock.nowMs();
     this.leader.start();
     for (const loop of this.loops) loop.start();
+    this.dutyWatch.start();
+  }
+
+  /** Whichever process sees it first says so; all of them say the same. */
+  async lookForStalledDuties(): Promise<void> {
+    const found = stalledDuties(
+      this.work,
+      await this.beats.heartbeats(),
+      this.watchingSinceMs,
+      this.options.clock.nowMs(),
+    );
+    await this.signals.replace('watch-stalled', null, found);
   }
 
   /**
@@ -184,6 +268,7 @@ export class Monitoring {
       if (nowMs - (this.restingSinceMs.get(duty) ?? -Infinity) < pauseMs(duty)) continue;
       try {
         while ((await duty.round(signal)) === 'busy') busy = true;
+        await this.beats.beat(duty.name);
       } catch (error) {
         failed.push({ duty: duty.name, error });
       }
@@ -193,14 +278,20 @@ export class Monitoring {
   }
 
   health(): LoopHealth[] {
-    if (!this.options.watch) return [];
-    return [this.leader.health(), ...this.loops.map((loop) => loop.health())];
+    const own = this.processLoop ? [this.processLoop.health()] : [];
+    if (!this.options.watch) return own;
+    return [...own, this.leader.health(), ...this.loops.map((loop) => loop.health()), this.dutyWatch.health()];
   }
 
   /** Bounded: a round that is under way is told to end. */
   async stop(): Promise<void> {
+    if (this.processLoop) {
+      await this.processLoop.stop();
+      const left = this.processes.leave().catch(() => undefined);
+      await Promise.race([left, new Promise((resolve) => setTimeout(resolve, LEAVE_WITHIN_MS).unref())]);
+    }
     if (!this.options.watch) return;
-    await Promise.all(this.loops.map((loop) => loop.stop()));
+    await Promise.all([...this.loops, this.dutyWatch].map((loop) => loop.stop()));
     await this.notices.close();
     await this.leader.stop();
     this.bulkListing.close();
@@ -221,11 +312,24 @@ export class Monitoring {
       { name: 'throughput', pauseMs: 5_000, round: (signal) => this.rollUp.round(signal) },
       { name: 'silence', pauseMs: 30_000, round: (signal) => this.silenceWatch.round(signal) },
       ...this.lineWatch.duties(),
+      ...this.sloWatch.duties(),
+      ...this.healthWatch.duties(),
     ];
   }
 
-  private led(round: Duty['round']): Duty['round'] {
-    return (signal) =>
-      this.leader.isLeader ? round(AbortSignal.any([signal, this.leader.signal])) : Promise.resolve('idle');
+  private led({ name, round }: Duty): Duty['round'] {
+    return async (signal) => {
+      if (!this.leader.isLeader) return 'idle';
+      const done = await round(AbortSignal.any([signal, this.leader.signal]));
+      await this.beats.beat(name);
+      return done;
+    };
   }
 }
+
+const NO_VITALS = (): Vitals => ({
+  eventLoopDelayP99Ms: 0,
+  heapUsedBytes: 0,
+  heapLimitBytes: 0,
+  residentBytes: 0,
+});

@@ -580,6 +580,10 @@ export interface AttemptView {
   attempts: number;
   /** Of these, not taken: to be tried again, or refused. */
   failures: number;
+  /** Of these failures, the destination's own trouble: another try may do. */
+  retryable: number;
+  /** Of these failures, credentials that the destination does not take. */
+  credentialsRejected: number;
 }
 
 /** Dead letters of one lane and destination that nobody has replayed. */
@@ -952,4 +956,64 @@ export interface IntakeTally {
 export interface IntakeTallies {
   /** Those with a failure since their last 2xx, over all intake processes. */
   failing(): Promise<IntakeTally[]>;
+}
+
+/** What intake answered in one minute, over all its processes. Minutes without an answer are absent. */
+export interface IntakeMinute {
+  minuteAt: Date;
+  answers: number;
+  /** Not signed by a secret of ours. */
+  unsigned: number;
+  /** 5xx. */
+  failed: number;
+  /** 2xx, 5xx and senders that left first, by how long they took; places as `tookBoundsMs`, one more behind the last. */
+  took: readonly number[];
+}
+
+export interface IntakeMinutes {
+  /** Upper bounds, milliseconds, ascending. */
+  readonly tookBoundsMs: readonly number[];
+  /** Oldest first; kept for a day. */
+  minutes(sinceAt: Date): Promise<IntakeMinute[]>;
+}
+
+/** Purchases that one destination took in one minute. Minutes without any are absent. */
+export interface ArrivalMinute {
+  destinationId: number;
+  minuteAt: Date;
+  arrived: number;
+  /** Of these, accepted longer after they were due than each threshold asked for. */
+  beyond: readonly number[];
+}
+
+export interface LostCount {
+  destinationId: number;
+  /** One for each instant asked for, in its order. */
+  counts: readonly number[];
+}
+
+/** Deliveries that are due and that nothing holds up: neither their lane's breaker nor a disabled destination. */
+export interface QueueAge {
+  destinationId: number;
+  deliveries: number;
+  /** Since when the oldest could have gone. */
+  oldestAt: Date;
+}
+
+/** Stored webhooks that have not been routed. */
+export interface InboxLag {
+  entries: number;
+  oldestAt: Date | null;
+}
+
+/** How orders flow, minute by minute. Every statement is short, and costs by its window and by what waits. */
+export interface FlowReader {
+  /** Accepted in `[fromAt, toAt)` and not known to be gone. @param withinMs ascending */
+  arrivals(fromAt: Date, toAt: Date, withinMs: readonly number[]): Promise<ArrivalMinute[]>;
+  /** Purchases buried at or after each instant, and not replayed. */
+  lostSince(sinceAts: readonly Date[]): Promise<LostCount[]>;
+  /** Purchases that have waited for delivery since before each instant. */
+  waitingSince(sinceAts: readonly Date[]): Promise<LostCount[]>;
+  queueAges(nowAt: Date): Promise<QueueAge[]>;
+  inboxLag(): Promise<InboxLag>;
 }

@@ -15,6 +15,8 @@ import type {
   Destination,
   DestinationAdapter,
   DestinationKind,
+  FlowReader,
+  IntakeMinutes,
   IntakeTallies,
   Kind,
   LedgerReader,
@@ -35,12 +37,14 @@ import { DestinationReadBack } from './destinations/read-back.js';
 import { createAdapters } from './destinations/registry.js';
 import { Enricher } from './enrichment.js';
 import { EventCache } from './event-cache.js';
+import { PipelineFlow } from './flow.js';
 import { readInboxGaps } from './inbox/inbox-gap.js';
 import { InboxReader } from './inbox/inbox-reader.js';
 import { InboxWriter } from './inbox/inbox-writer.js';
 import { JournalDrain } from './inbox/journal-drain.js';
 import { Journal } from './inbox/journal.js';
 import { InboxStream } from './inbox/stream.js';
+import { AnswerMinutes, TOOK_BOUNDS_MS } from './intake/answer-minutes.js';
 import { AnswerTally } from './intake/answer-tally.js';
 import { Intake } from './intake/intake.js';
 import { SignatureCheck, type SigningSecret } from './intake/signature.js';
@@ -103,6 +107,7 @@ export class Pipeline {
   readonly writer: InboxWriter;
   readonly intake: Intake;
   private readonly tally: AnswerTally;
+  private readonly answerMinutes: AnswerMinutes;
   readonly registry: Registry;
   readonly deadLetters: DeadLetters;
   readonly router: Router;
@@ -158,17 +163,24 @@ export class Pipeline {
       },
     });
     const append = this.writer.append.bind(this.writer);
+    const intakeProcess = ids.token(9);
     this.tally = new AnswerTally({
       database: this.database,
       clock,
-      process: ids.token(9),
+      process: intakeProcess,
       knows: (domain) => this.registry.knowsDomain(domain),
     });
+    this.answerMinutes = new AnswerMinutes({ database: this.database, clock, process: intakeProcess });
     this.intake = new Intake({
       signature: new SignatureCheck(options.signingSecrets),
       append,
       clock,
-      recorder: { answered: (status, ms) => metrics.intakeAnswered(ms / 1_000, status) },
+      recorder: {
+        answered: (status, ms) => {
+          metrics.intakeAnswered(ms / 1_000, status);
+          this.answerMinutes.answered(status, ms);
+        },
+      },
       tally: this.tally,
     });
     this.drain = new JournalDrain({
@@ -260,6 +272,9 @@ export class Pipeline {
     this.intakeLoops.push(loop('journal-drain', 500, (signal) => this.drain.round(signal)));
     if (options.roles.intake) {
       this.intakeLoops.push(loop('intake-tally', 1_000, async () => (this.opened ? await this.tally.round() : 'idle')));
+      this.intakeLoops.push(
+        loop('intake-minutes', 5_000, async () => (this.opened ? await this.answerMinutes.round() : 'idle')),
+      );
     }
     this.registryLoop = this.registry.watch();
     this.workerLoops.push(
@@ -320,6 +335,7 @@ export class Pipeline {
       while ((await this.router.round()) === 'busy') busy = true;
       await this.worker.settle();
     }
+    await this.answerMinutes.round();
   }
 
   /** Partitions for the days to come, and the end of what has been kept long enough. */
@@ -338,6 +354,8 @@ export class Pipeline {
     admin: ShopifyAdmin;
     files: ShopifyFiles;
     tallies: IntakeTallies;
+    intake: IntakeMinutes;
+    flow: FlowReader;
     takes: (destination: Destination) => ReadonlySet<Kind>;
   } {
     return {
@@ -360,6 +378,8 @@ export class Pipeline {
       requeue: this.requeue,
       readBack: this.readBack,
       tallies: this.tally,
+      intake: { tookBoundsMs: TOOK_BOUNDS_MS, minutes: (sinceAt) => this.answerMinutes.minutes(sinceAt) },
+      flow: new PipelineFlow(this.database),
       takes: ({ kind, world }) => this.adapters[world].get(kind)?.kinds ?? new Set(),
     };
   }
@@ -389,7 +409,9 @@ export class Pipeline {
       this.worker.stop(),
     ]);
     // What was answered 503 while stopping counts too; a database that is away must not hold up the end.
-    const told = this.opened ? this.tally.round().catch(() => undefined) : Promise.resolve();
+    const told = this.opened
+      ? Promise.all([this.tally.round(), this.answerMinutes.round()]).catch(() => undefined)
+      : Promise.resolve();
     await Promise.race([told, new Promise((resolve) => setTimeout(resolve, TALLIES_WITHIN_MS).unref())]);
     await this.writer.close();
     await this.drain.close();

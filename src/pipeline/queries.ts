@@ -83,11 +83,17 @@ select t.name as destination, s.domain as shop, coalesce(l.state, 'closed') as s
  where $1::text is null or t.name = $1
  order by t.name, s.domain`;
 
+/** As the adapters begin what they say of a 401 or 403; see `outcomeOf`. */
+const CREDENTIALS = `'credentials rejected'`;
+
 /** Partitions: the facts of the window's days; index: ledger_fact_at. What was read back later is no try. */
 const ATTEMPTS = `
-select t.name as destination, f.attempts, f.failures
+select t.name as destination, f.attempts, f.failures, f.retryable, f.refused as "credentialsRejected"
   from (select destination_id, count(*)::integer as attempts,
-               count(*) filter (where state not in (${STATE_CODES.accepted}, ${STATE_CODES.confirmed}))::integer as failures
+               count(*) filter (where state not in (${STATE_CODES.accepted}, ${STATE_CODES.confirmed}))::integer as failures,
+               count(*) filter (where state = ${STATE_CODES.queued} and not starts_with(detail, ${CREDENTIALS}))::integer
+                 as retryable,
+               count(*) filter (where starts_with(detail, ${CREDENTIALS}))::integer as refused
           from pipeline.ledger_fact
          where day >= ($1::timestamptz at time zone 'UTC')::date and at >= $1 and attempt is not null
          group by destination_id) f

@@ -21,7 +21,10 @@ import { SignalBook } from '../../src/monitoring/signals/signal-book.js';
 import { SubscriptionWatch } from '../../src/monitoring/subscriptions/subscription-watch.js';
 import { SilenceQuery } from '../../src/monitoring/silence/silence-query.js';
 import { type SoldCounts } from '../../src/monitoring/throughput/sold-counts.js';
+import { DEFAULT_SLOS } from '../../src/monitoring/slo/objective.js';
+import { SloWatch } from '../../src/monitoring/slo/slo-watch.js';
 import { ThroughputQuery } from '../../src/monitoring/throughput/throughput-query.js';
+import { PipelineFlow } from '../../src/pipeline/flow.js';
 import { PipelineQueries } from '../../src/pipeline/queries.js';
 import { Registry, REGISTRY_ENTITIES } from '../../src/pipeline/registry/registry.js';
 import { NOTHING_LISTED } from '../support/nothing-listed.js';
@@ -49,6 +52,7 @@ export class ConsoleApp {
   readonly signals: SignalBook;
   readonly throughput: ThroughputQuery;
   readonly silence: SilenceQuery;
+  readonly slos: SloWatch;
   /** What Shopify has listed, as far as a test says. */
   sold: SoldCounts = NOTHING_LISTED;
   /** Shows and takes requests; nothing runs here, so nobody is asked. */
@@ -101,6 +105,7 @@ export class ConsoleApp {
     const shared = { database: db.database, clock: this.clock, registry: this.registry };
     this.throughput = new ThroughputQuery({ ...shared, sold: { proved: (ids) => this.sold.proved(ids) } });
     this.silence = new SilenceQuery(shared);
+    this.slos = new SloWatch(DEFAULT_SLOS, { ...shared, flow: new PipelineFlow(db.database), signals: this.signals });
     this.reconciliation = new Reconciliation({
       database: db.database,
       clock: this.clock,
@@ -192,6 +197,7 @@ export class ConsoleApp {
       signals: self.signals,
       throughput: self.throughput,
       silence: self.silence,
+      slos: self.slos,
       reconciliation: self.reconciliation,
       notices: self.notices.book,
       inboundMail: self.notices.door,

@@ -16,6 +16,7 @@ import { orderText } from './order-text.js';
 import { addReconciliation } from './reconciliation-commands.js';
 import { addNotices } from './notice-commands.js';
 import { addSignals } from './signal-commands.js';
+import { addSlos } from './slo-commands.js';
 import { addSubscriptions } from './subscription-commands.js';
 import { addThroughput } from './throughput-commands.js';
 import { table, when, WIDTH_MIN } from './table.js';
@@ -90,6 +91,7 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   addNotices(cli);
   addSubscriptions(cli);
   addThroughput(cli);
+  addSlos(cli);
   return program;
 
   function addShops(): void {

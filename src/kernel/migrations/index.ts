@@ -7,6 +7,7 @@ import { CREATE_RECONCILIATION } from './reconciliation.js';
 import { CREATE_PIPELINE } from './schema.js';
 import { CREATE_SUBSCRIPTIONS } from './subscriptions.js';
 import { CREATE_THROUGHPUT } from './throughput.js';
+import { CREATE_WATCHING } from './watching.js';
 
 /** A migration that is one string of SQL. Its name ends in the milliseconds that TypeORM sorts by. */
 function migration(name: string, sql: string): new () => MigrationInterface {
@@ -33,4 +34,5 @@ export const MIGRATIONS = [
   migration('CreateNotices1764500000000', CREATE_NOTICES),
   migration('CreateThroughput1764600000000', CREATE_THROUGHPUT),
   migration('CreateAlerting1764700000000', CREATE_ALERTING),
+  migration('CreateWatching1764800000000', CREATE_WATCHING),
 ];

@@ -14,8 +14,8 @@ select id::text as id, subject, facts from monitoring.signal
  where kind = $1 and closed_at is null and ($2::text is null or starts_with(subject, $2))`;
 
 const OPEN = `
-insert into monitoring.signal (kind, subject, shop_id, destination_id, facts, evidence, opened_at, updated_at)
-values ($1, $2, $3, $4, $5, $6, $7, $7) returning id::text as id`;
+insert into monitoring.signal (kind, subject, shop_id, destination_id, world, facts, evidence, opened_at, updated_at)
+values ($1, $2, $3, $4, $8, $5, $6, $7, $7) returning id::text as id`;
 
 const UPDATE = `
 update monitoring.signal set facts = $2, evidence = $3, updated_at = $4, updates = updates + 1 where id = $1`;
@@ -27,7 +27,7 @@ const APPEND_CHANGE = `
 insert into monitoring.signal_change (signal_id, at, change, facts, evidence) values ($1, $2, $3, $4, $5)`;
 
 const SELECT = `
-select s.id::text as id, s.kind, s.subject, s.shop_id::text as shop_id, s.destination_id,
+select s.id::text as id, s.kind, s.subject, s.shop_id::text as shop_id, s.destination_id, s.world,
        case when s.closed_at is null then 'open' else 'closed' end as state,
        s.facts, s.evidence, s.opened_at as "openedAt", s.updated_at as "updatedAt", s.closed_at as "closedAt", s.updates
   from monitoring.signal s`;
@@ -38,7 +38,7 @@ interface OpenRow extends Record<string, unknown> {
   facts: Record<string, unknown>;
 }
 
-type SignalRow = Omit<SignalView, 'shop' | 'destination' | 'world'> & {
+type SignalRow = Omit<SignalView, 'shop' | 'destination'> & {
   shop_id: string | null;
   destination_id: number | null;
 } & Record<string, unknown>;
@@ -147,7 +147,7 @@ export class SignalBook implements SignalDesk {
       subject: row.subject,
       shop: shop?.domain ?? null,
       destination: destination?.name ?? null,
-      world: shop?.world ?? destination?.world ?? null,
+      world: shop?.world ?? destination?.world ?? row.world,
       state: row.state,
       facts: row.facts,
       evidence: row.evidence,
@@ -190,6 +190,7 @@ export class SignalBook implements SignalDesk {
             facts,
             finding.evidence,
             nowAt,
+            finding.world ?? null,
           ]);
           id = opened.rows[0]?.id;
         }

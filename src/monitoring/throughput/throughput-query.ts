@@ -35,9 +35,9 @@ interface Sums {
 }
 
 // An hour cannot show more arrived than the comparison by id leaves: counts that happen to agree prove nothing.
-const OWED = `greatest(0, t.sold - t.ignored)`;
-const LOST = `(t.lost_logged + t.lost_processed + t.lost_accepted + t.lost_received)`;
-const RECEIVED = `case when t.settled_at is not null and t.confirmable then t.confirmed else t.accepted end`;
+export const OWED = `greatest(0, t.sold - t.ignored)`;
+export const LOST = `(t.lost_logged + t.lost_processed + t.lost_accepted + t.lost_received)`;
+export const RECEIVED = `case when t.settled_at is not null and t.confirmable then t.confirmed else t.accepted end`;
 
 const SUMS = `
        (case when bool_and(t.sold is not null) then sum(t.sold) end)::integer as sold,

@@ -42,7 +42,9 @@ describe('a destination', () => {
     };
   }
 
-  const tried = (attempts: number, failures: number) => [{ destination: 'acme-ga4', attempts, failures }];
+  const tried = (attempts: number, failures: number) => [
+    { destination: 'acme-ga4', attempts, failures, retryable: failures, credentialsRejected: 0 },
+  ];
 
   it.each([
     ['has been blocked for ten minutes in one shop', [lane('a', 10 * MINUTE)], [], true],
