@@ -298,6 +298,8 @@ export class Service {
       throughput: monitoring.throughput,
       silence: monitoring.silence,
       slos: monitoring.slos,
+      processes: monitoring.processes,
+      heartbeats: monitoring.heartbeats,
       reconciliation: monitoring.reconciliation,
       notices: monitoring.notices.book,
       inboundMail: monitoring.notices.door,

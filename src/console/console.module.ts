@@ -14,6 +14,7 @@ import { NoticesController } from './notices.http.js';
 import { OPENAPI, OpenApiController } from './openapi.http.js';
 import { OrdersController } from './orders.http.js';
 import { ProblemFilter } from './problem.filter.js';
+import { ProcessesController } from './processes.http.js';
 import { addSecurityHeaders } from './security-headers.js';
 import { ReconciliationsController } from './reconciliations.http.js';
 import { ShopsController } from './shops.http.js';
@@ -44,6 +45,7 @@ export const API_CONTROLLERS: readonly Type[] = [
   ThroughputController,
   SilenceController,
   SlosController,
+  ProcessesController,
   TokensController,
   OpenApiController,
 ];

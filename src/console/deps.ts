@@ -4,8 +4,10 @@ import type { Database, DurabilitySetting } from '../kernel/database.js';
 import type { HealthSource } from '../kernel/health.js';
 import type { Logger } from '../kernel/log.js';
 import type {
+  HeartbeatReader,
   InboundMail,
   NoticeDesk,
+  ProcessReader,
   ReconciliationDesk,
   SignalReader,
   SilenceReader,
@@ -43,6 +45,8 @@ export interface ConsoleDeps {
   throughput: ThroughputReader;
   silence: SilenceReader;
   slos: SloReader;
+  processes: ProcessReader;
+  heartbeats: HeartbeatReader;
   reconciliation: ReconciliationDesk;
   notices: NoticeDesk;
   inboundMail: InboundMail;

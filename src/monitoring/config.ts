@@ -77,21 +77,26 @@ const notices = z
   .meta(about('The mails in which Shopify says that a webhook fails or was removed.'));
 
 const wholeMinutes = (description: string) =>
-  z
+  // Whatever stands in ${…} arrives as text; here and below.
+  z.coerce
+    .number('expected whole minutes')
     .int('expected whole minutes')
     .min(1, 'expected whole minutes, at least 1')
     .max(MINUTES_MAX, 'expected at most 90 days of minutes')
-    .meta(about(description));
+    .meta({ ...about(description), type: 'integer' });
 
 const burnWindow = z
   .strictObject({
     longMinutes: wholeMinutes('The longer of the two times that are looked at; both must burn.'),
     shortMinutes: wholeMinutes('The shorter one, by which it ends soon after the trouble does; usually a twelfth.'),
-    budgetShare: z
+    budgetShare: z.coerce
       .number('expected a share of the budget')
       .gt(0, 'expected a share above 0')
       .max(1, 'expected a share up to 1')
-      .meta(about('Share of the whole budget that is gone after the longer time at this pace.')),
+      .meta({
+        ...about('Share of the whole budget that is gone after the longer time at this pace.'),
+        type: 'number',
+      }),
     class: z.enum(['page', 'ticket'], 'expected page or ticket').meta(about('Whether it wakes somebody.')),
     severity: z
       .union([z.literal(1), z.literal(2), z.literal(3), z.literal(4)], 'expected 1, 2, 3 or 4')
@@ -108,17 +113,18 @@ const objective = z
       .string('expected text')
       .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'expected lower-case letters, digits and hyphens, at most 40')
       .meta(about('How signals, pages and the API name it.')),
-    objective: z
+    objective: z.coerce
       .number('expected a share')
       .gt(0, 'expected a share above 0')
       .lt(1, 'expected a share below 1: nothing can promise all')
-      .meta(about('The share of orders that is promised, e.g. 0.9999.')),
-    windowDays: z
+      .meta({ ...about('The share of orders that is promised, e.g. 0.9999.'), type: 'number' }),
+    windowDays: z.coerce
+      .number('expected whole days')
       .int('expected whole days')
       .min(1, 'expected 1 to 28 days')
       .max(28, 'expected 1 to 28 days')
       .default(28)
-      .meta(about('The promise is about the last so many days.')),
+      .meta({ ...about('The promise is about the last so many days.'), type: 'integer' }),
     arrivedWithinMinutes: wholeMinutes('An order is in time when its destination took it so soon after it was due.'),
     windows: z
       .array(burnWindow, 'expected a list')

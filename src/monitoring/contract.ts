@@ -417,6 +417,32 @@ export interface HeartbeatReader {
   heartbeats(): Promise<Heartbeat[]>;
 }
 
+// --- processes ---------------------------------------------------------------------------------------------------
+
+/** A process of the service, by its own word of some seconds ago. */
+export interface ProcessView {
+  id: string;
+  /** For people. */
+  name: string;
+  roles: readonly string[];
+  startedAt: Date;
+  /** Its last word; one that stopped gracefully has taken its row away. */
+  beatAt: Date;
+  /** Whether it has said nothing for a minute. */
+  silent: boolean;
+  eventLoopDelayP99Ms: number;
+  heapUsedBytes: number;
+  heapLimitBytes: number;
+  residentBytes: number;
+  /** Loops of it that hang. */
+  stuck: readonly string[];
+}
+
+export interface ProcessReader {
+  /** Of the last hour, the longest running first. */
+  processes(): Promise<ProcessView[]>;
+}
+
 // --- silence -----------------------------------------------------------------------------------------------------
 
 /** How a shop sells against how it usually sells. */

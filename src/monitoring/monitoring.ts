@@ -110,7 +110,7 @@ export class Monitoring {
   private readonly sloWatch: SloWatch;
   private readonly healthWatch: HealthWatch;
   private readonly beats: Heartbeats;
-  private readonly processes: ProcessBook;
+  readonly processes: ProcessBook;
   /** Runs in every process. */
   private readonly processLoop: Loop | null;
   /** Runs in every process that may lead, whoever does: it sees that nobody does the duties. */

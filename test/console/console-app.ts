@@ -22,6 +22,8 @@ import { SubscriptionWatch } from '../../src/monitoring/subscriptions/subscripti
 import { SilenceQuery } from '../../src/monitoring/silence/silence-query.js';
 import { type SoldCounts } from '../../src/monitoring/throughput/sold-counts.js';
 import { DEFAULT_SLOS } from '../../src/monitoring/slo/objective.js';
+import { Heartbeats } from '../../src/monitoring/health/heartbeats.js';
+import { ProcessBook } from '../../src/monitoring/health/process-book.js';
 import { SloWatch } from '../../src/monitoring/slo/slo-watch.js';
 import { ThroughputQuery } from '../../src/monitoring/throughput/throughput-query.js';
 import { PipelineFlow } from '../../src/pipeline/flow.js';
@@ -53,6 +55,8 @@ export class ConsoleApp {
   readonly throughput: ThroughputQuery;
   readonly silence: SilenceQuery;
   readonly slos: SloWatch;
+  readonly processes: ProcessBook;
+  readonly heartbeats: Heartbeats;
   /** What Shopify has listed, as far as a test says. */
   sold: SoldCounts = NOTHING_LISTED;
   /** Shows and takes requests; nothing runs here, so nobody is asked. */
@@ -105,6 +109,15 @@ export class ConsoleApp {
     const shared = { database: db.database, clock: this.clock, registry: this.registry };
     this.throughput = new ThroughputQuery({ ...shared, sold: { proved: (ids) => this.sold.proved(ids) } });
     this.silence = new SilenceQuery(shared);
+    this.heartbeats = new Heartbeats(shared);
+    this.processes = new ProcessBook({
+      ...shared,
+      id: 'one',
+      name: '4711',
+      roles: ['web', 'worker'],
+      vitals: () => ({ eventLoopDelayP99Ms: 4, heapUsedBytes: 5e7, heapLimitBytes: 1e8, residentBytes: 2e8 }),
+      loops: () => [],
+    });
     this.slos = new SloWatch(DEFAULT_SLOS, { ...shared, flow: new PipelineFlow(db.database), signals: this.signals });
     this.reconciliation = new Reconciliation({
       database: db.database,
@@ -198,6 +211,8 @@ export class ConsoleApp {
       throughput: self.throughput,
       silence: self.silence,
       slos: self.slos,
+      processes: self.processes,
+      heartbeats: self.heartbeats,
       reconciliation: self.reconciliation,
       notices: self.notices.book,
       inboundMail: self.notices.door,

@@ -169,11 +169,14 @@ shopfy: {}
   });
 
   it('accepts the sections of later areas and unknown variables, and says that they do nothing', () => {
-    const { warnings } = loaded({ PLUMBLINE_ROLE: 'web', PLUMBLINE_URL: 'http://x' }, 'slos: {a: 1}\nalerting: {}\n');
+    const { warnings } = loaded(
+      { PLUMBLINE_ROLE: 'web', PLUMBLINE_URL: 'http://x' },
+      'crisis: {a: 1}\nstatusPage: {}\n',
+    );
     expect(warnings).toEqual([
       'PLUMBLINE_ROLE is not a variable of Plumbline; did you mean PLUMBLINE_ROLES?',
-      'section slos is accepted but not used by this release yet',
-      'section alerting is accepted but not used by this release yet',
+      'section crisis is accepted but not used by this release yet',
+      'section statusPage is accepted but not used by this release yet',
     ]);
   });
 
@@ -198,11 +201,11 @@ shopfy: {}
 
 describe('the check of a configuration', () => {
   it('says that it is fine, names the file, and repeats the warnings', () => {
-    const { filePath, warnings } = loaded({}, 'slos: {}\n');
+    const { filePath, warnings } = loaded({}, 'crisis: {}\n');
     const report = configReport({ faults: [], filePath, warnings }, false);
     expect(report.exitCode).toBe(0);
     expect(report.text).toContain(`fine (${join(directory, 'plumbline.yaml')})`);
-    expect(report.text).toContain('warning: section slos');
+    expect(report.text).toContain('warning: section crisis');
   });
 
   it('lists the faults, for people and as JSON, and leaves with 78', () => {

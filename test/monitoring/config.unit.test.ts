@@ -1,5 +1,6 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { DEFAULT_SLOS, DEFAULT_WINDOWS } from '../../src/monitoring/slo/objective.js';
 import { MONITORING_SECTIONS, type NoticeSettings } from '../../src/monitoring/config.js';
 
 const schema = z.strictObject(MONITORING_SECTIONS.shape);
@@ -19,7 +20,7 @@ function faultsOf(notices: unknown): string[] {
 }
 
 it('needs no notices, and has a default for everything but the address', () => {
-  expect(schema.parse({})).toEqual({});
+  expect(schema.parse({})).toEqual({ slos: DEFAULT_SLOS });
   expect(read({ secretPath: SECRET })).toEqual({
     secretPath: SECRET,
     shopifySenders: ['shopify.com'],
@@ -52,4 +53,43 @@ it.each<[string, unknown, string]>([
 
 it('bears any value in its check: what is broken has been reported already', () => {
   for (const notices of [null, 7, 'text', [], undefined]) expect(MONITORING_SECTIONS.check?.({ notices })).toEqual([]);
+});
+
+describe('objectives', () => {
+  const pace = { longMinutes: 60, shortMinutes: 5, budgetShare: 0.02, class: 'page', severity: 1 };
+  const objective = { name: 'fast', objective: 0.99, arrivedWithinMinutes: 5 };
+  const faults = (...slos: unknown[]): string[] => {
+    const parsed = schema.safeParse({ slos });
+    return [
+      ...(parsed.error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`),
+      ...(MONITORING_SECTIONS.check?.({ slos }) ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`),
+    ];
+  };
+
+  it('that are declared take the place of the usual ones, with the usual windows and numbers from the environment', () => {
+    expect(schema.parse({ slos: [{ ...objective, objective: '0.99', windowDays: '7' }] }).slos).toEqual([
+      { ...objective, windowDays: 7, windows: DEFAULT_WINDOWS },
+    ]);
+    expect(faults({ ...objective, windows: [pace] })).toEqual([]);
+  });
+
+  it.each<[string, unknown[], string]>([
+    ['a promise of everything', [{ ...objective, objective: 1 }], 'slos.0.objective: expected a share below 1'],
+    ['two of one name', [objective, objective], 'slos.1.name: there is one of this name already'],
+    ['no objective at all', [], 'slos: name at least one objective'],
+    [
+      'a short window that is longer',
+      [{ ...objective, windows: [{ ...pace, shortMinutes: 60 }] }],
+      'slos.0.windows.0.shortMinutes: must be below longMinutes',
+    ],
+    [
+      'a window beyond the time that is promised',
+      [{ ...objective, windowDays: 1, windows: [{ ...pace, longMinutes: 1441 }] }],
+      'slos.0.windows: no window may be longer than windowDays',
+    ],
+    ['a name that no subject could hold', [{ ...objective, name: 'A/B' }], 'slos.0.name: expected lower-case'],
+    ['a limit of nothing', [{ ...objective, arrivedWithinMinutes: 0 }], 'slos.0.arrivedWithinMinutes: expected whole'],
+  ])('refuses %s', (_, slos, fault) => {
+    expect(faults(...slos)).toEqual([expect.stringContaining(fault)]);
+  });
 });

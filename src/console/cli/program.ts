@@ -13,6 +13,7 @@ import { ApiClient, type Environment, type Query } from './api-client.js';
 import type { Cli } from './cli.js';
 import { CliFailure, EXIT } from './exit.js';
 import { orderText } from './order-text.js';
+import { addProcesses } from './process-commands.js';
 import { addReconciliation } from './reconciliation-commands.js';
 import { addNotices } from './notice-commands.js';
 import { addSignals } from './signal-commands.js';
@@ -92,6 +93,7 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   addSubscriptions(cli);
   addThroughput(cli);
   addSlos(cli);
+  addProcesses(cli);
   return program;
 
   function addShops(): void {

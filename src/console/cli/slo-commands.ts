@@ -60,7 +60,8 @@ function rate(burn: number | null): string {
 }
 
 function orders(count: number): string {
-  return Number.isInteger(count) ? String(count) : count.toFixed(1);
+  if (Number.isInteger(count)) return String(count);
+  return Math.abs(count) < 1 ? String(Number(count.toPrecision(1))) : count.toFixed(1);
 }
 
 function spanText(minutes: number): string {

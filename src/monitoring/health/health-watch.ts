@@ -18,7 +18,7 @@ export interface HealthWatchDeps {
   registry: Pick<RegistryReader, 'destinations'>;
   flow: Pick<FlowReader, 'queueAges' | 'inboxLag'>;
   intake: IntakeMinutes;
-  processes: Pick<ProcessBook, 'processes' | 'forgetOld'>;
+  processes: Pick<ProcessBook, 'heardOf' | 'forgetOld'>;
   signals: Pick<SignalBook, 'signals' | 'replace'>;
 }
 
@@ -77,7 +77,7 @@ export class HealthWatch {
   async lookAtProcesses(): Promise<void> {
     const { clock, processes, signals } = this.deps;
     const nowMs = clock.nowMs();
-    const known = await processes.processes(new Date(nowMs - EXPECTED_FOR_MS));
+    const known = await processes.heardOf(new Date(nowMs - EXPECTED_FOR_MS));
     await signals.replace('workers-missing', null, missingWorkers(known, nowMs));
     await signals.replace('process-sick', null, sickProcesses(known, nowMs));
     await processes.forgetOld();

@@ -2,7 +2,8 @@ import type { Clock } from '../../kernel/clock.js';
 import type { Database } from '../../kernel/database.js';
 import type { LoopHealth } from '../../kernel/loop.js';
 import type { Vitals } from '../../kernel/vitals.js';
-import { EVENT_LOOP_SLOW_MS, HEAP_FULL_SHARE, type ProcessRow } from './process-findings.js';
+import type { ProcessReader, ProcessView } from '../contract.js';
+import { EVENT_LOOP_SLOW_MS, EXPECTED_FOR_MS, HEAP_FULL_SHARE, isSilent, type ProcessRow } from './process-findings.js';
 
 const BEAT = `
 insert into monitoring.process as p (id, name, roles, started_at, beat_at, figures)
@@ -34,7 +35,7 @@ export interface ProcessBookDeps {
  * What every process says of itself, whatever its roles: that it is there, and how it is. One that stops gracefully takes
  * its row away, so whoever is silent was not asked to be.
  */
-export class ProcessBook {
+export class ProcessBook implements ProcessReader {
   private readonly startedAt: Date;
   private slowSince: string | null = null;
   private fullSince: string | null = null;
@@ -66,8 +67,22 @@ export class ProcessBook {
     await this.deps.database.query(LEAVE, [this.deps.id]);
   }
 
+  async processes(): Promise<ProcessView[]> {
+    const nowMs = this.deps.clock.nowMs();
+    const rows = await this.heardOf(new Date(nowMs - EXPECTED_FOR_MS));
+    return rows.map(({ figures, ...row }) => ({
+      ...row,
+      silent: isSilent(row, nowMs),
+      eventLoopDelayP99Ms: figures.eventLoopDelayP99Ms,
+      heapUsedBytes: figures.heapUsedBytes,
+      heapLimitBytes: figures.heapLimitBytes,
+      residentBytes: figures.residentBytes,
+      stuck: figures.stuck,
+    }));
+  }
+
   /** Those that have said something since. */
-  processes(sinceAt: Date): Promise<ProcessRow[]> {
+  heardOf(sinceAt: Date): Promise<ProcessRow[]> {
     return this.deps.database.rows<ProcessRow & Record<string, unknown>>(READ, [sinceAt]);
   }
 

@@ -28,6 +28,10 @@ export const SILENT_AFTER_MS = 60_000;
 /** Whoever was there so lately is expected to be there now. */
 export const EXPECTED_FOR_MS = 3_600_000;
 
+export function isSilent({ beatAt }: Pick<ProcessRow, 'beatAt'>, nowMs: number): boolean {
+  return nowMs - beatAt.getTime() > SILENT_AFTER_MS;
+}
+
 export const EVENT_LOOP_SLOW_MS = 500;
 export const HEAP_FULL_SHARE = 0.85;
 const SLOW_FOR_MS = 5 * 60_000;
@@ -39,12 +43,12 @@ const FULL_FOR_MS = 10 * 60_000;
  */
 export function missingWorkers(processes: readonly ProcessRow[], nowMs: number): Finding[] {
   const lately = processes.filter(({ beatAt }) => nowMs - beatAt.getTime() <= EXPECTED_FOR_MS);
-  const isSilent = ({ beatAt }: ProcessRow): boolean => nowMs - beatAt.getTime() > SILENT_AFTER_MS;
+  const silentOf = (rows: readonly ProcessRow[]): ProcessRow[] => rows.filter((each) => isSilent(each, nowMs));
   const findings = [...Map.groupBy(lately, ({ roles }) => [...roles].sort().join('+'))].flatMap(
     ([roles, alike]): Finding[] => {
-      const missing = alike.filter(isSilent).length - replaced(alike.filter(isSilent), alike);
+      const missing = silentOf(alike).length - replaced(silentOf(alike), alike);
       if (missing <= 0) return [];
-      const alive = alike.filter((each) => !isSilent(each)).length;
+      const alive = alike.length - silentOf(alike).length;
       return [
         {
           kind: 'workers-missing',
@@ -53,7 +57,7 @@ export function missingWorkers(processes: readonly ProcessRow[], nowMs: number):
             roles: roles.split('+'),
             missing,
             alive,
-            lastSeenAt: new Date(Math.max(...alike.filter(isSilent).map(({ beatAt }) => beatAt.getTime()))),
+            lastSeenAt: new Date(Math.max(...silentOf(alike).map(({ beatAt }) => beatAt.getTime()))),
           },
           evidence: '/healthz',
         },
@@ -61,7 +65,7 @@ export function missingWorkers(processes: readonly ProcessRow[], nowMs: number):
     },
   );
   const stuck = Map.groupBy(
-    lately.filter((each) => !isSilent(each)).flatMap(({ figures }) => figures.stuck),
+    lately.filter((each) => !isSilent(each, nowMs)).flatMap(({ figures }) => figures.stuck),
     (loop) => loop,
   );
   return [
@@ -94,7 +98,7 @@ function replaced(silent: readonly ProcessRow[], alike: readonly ProcessRow[]): 
 export function sickProcesses(processes: readonly ProcessRow[], nowMs: number): Finding[] {
   const lasts = (since: string | null, forMs: number): boolean => since !== null && nowMs - Date.parse(since) >= forMs;
   return processes
-    .filter(({ beatAt }) => nowMs - beatAt.getTime() <= SILENT_AFTER_MS)
+    .filter((each) => !isSilent(each, nowMs))
     .flatMap(({ name, roles, startedAt, id, figures }): Finding[] => {
       const slow = lasts(figures.eventLoopSlowSince, SLOW_FOR_MS);
       const full = lasts(figures.heapFullSince, FULL_FOR_MS);
