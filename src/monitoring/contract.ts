@@ -29,6 +29,36 @@ export const SIGNAL_KINDS = [
   'dead-letters-growing',
   /** Stored webhooks are gone from the inbox before anybody read them. */
   'inbox-gap',
+  /** An objective's budget goes faster than it may, in both windows of a pair. One a world, objective and pair. */
+  'slo-burn',
+  /** Too many orders take more than a quarter of an hour. One a world. */
+  'orders-late',
+  /** Our answers to Shopify come near to its limit of 5 s, or will within a day as they grow. One for each of the two. */
+  'intake-slow',
+  /** Our answers to Shopify are 5xx. */
+  'intake-failing',
+  /** What calls intake is not signed by a secret that we know. */
+  'signature-failures',
+  /** What is due waits, and nobody holds it up but us: deliveries (one a world), or stored webhooks before their routing. */
+  'queue-old',
+  /** Processes have gone without a word, or a loop of one hangs. One a set of roles, one a loop. */
+  'workers-missing',
+  /** A process whose event loop is slow or whose heap is nearly full, however well its host looks. One a process. */
+  'process-sick',
+  /** Most tries at all destinations of a kind fail, and not because of what is sent. One a world and kind. */
+  'destination-outage',
+  /** A destination refuses its credentials: whoever owns it acts. */
+  'credentials-rejected',
+  /** What judges does not: a duty of monitoring has not been done, in any process. */
+  'watch-stalled',
+  /** Told by alerting: what it says does not reach people. One a channel and recipient. */
+  'notifier-failing',
+  /** Told by alerting: nobody is on call, or nobody can say who. One an escalation policy. */
+  'on-call-gap',
+  /** Told by alerting: people are paged more often than they can stand. One a world. */
+  'page-volume-high',
+  /** Told from outside: an alert of an Alertmanager. One a fingerprint. */
+  'external',
 ] as const;
 export type SignalKind = (typeof SIGNAL_KINDS)[number];
 
