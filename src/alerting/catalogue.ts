@@ -2,6 +2,8 @@ import type { SignalKind, SignalView } from '../monitoring/contract.js';
 import type { DestinationKind, World } from '../pipeline/contract.js';
 import type { AlertClass, Route, Severity } from './contract.js';
 import { DELIVERY_RULES } from './rules/delivery.js';
+import { INTAKE_RULES } from './rules/intake.js';
+import { OBJECTIVE_RULES } from './rules/objectives.js';
 import { ORDER_RULES } from './rules/orders.js';
 import { SERVICE_RULES } from './rules/service.js';
 import { SUBSCRIPTION_RULES } from './rules/subscriptions.js';
@@ -16,7 +18,7 @@ export interface Seen extends Pick<
 }
 
 /** What two alerts have in common when one makes the other no news. The world is always the same. */
-export type EqualField = 'shop' | 'destination' | 'destinationKind';
+export type EqualField = 'shop' | 'destination' | 'scope';
 
 export interface Inhibition {
   /** The name of the alert that says it already. */
@@ -25,7 +27,7 @@ export interface Inhibition {
 }
 
 /** A signal for a test: whatever it leaves out is as `seen` of the fixtures has it. */
-export type Fixture = Partial<Omit<Seen, 'kind'>>;
+export type Fixture = Partial<Omit<Seen, 'kind' | 'id'>>;
 
 /** One alert: all there is to know of it, in one place. Decisions over it are pure. */
 export interface AlertRule {
@@ -52,6 +54,8 @@ export interface AlertRule {
   key: (seen: Seen) => string;
   /** Whether signals about different things have one key: then no single signal's facts speak for it. */
   gathers: boolean;
+  /** What else two alerts may have in common: a kind of destination, an objective. */
+  scope: (seen: Seen) => string | null;
   /** The key that the same cause has over all shops; `null` = it is never counted over shops. */
   cause: ((seen: Seen) => string) | null;
   /** Whether, past five shops, the alert of many shops speaks for it. */
@@ -59,8 +63,8 @@ export interface AlertRule {
   runbook: string;
   /** One line for somebody who was asleep. */
   summary: (seen: Seen) => string;
-  /** The same of many: signals when it gathers, shops when it collapses. */
-  summaryOfMany?: (count: { signals: number; shops: number }, seen: Pick<Seen, 'destinationKind'>) => string;
+  /** The same of many: signals when it gathers, shops when it collapses; either owes it. */
+  summaryOfMany?: (count: { signals: number; shops: number }, alert: { scope: string | null }) => string;
   /** Signals that open it, and signals of the same kind that do not. */
   firing: readonly Fixture[];
   quiet: readonly Fixture[];
@@ -71,7 +75,7 @@ export const WATCHDOG = 'watchdog';
 
 /**
  * Invariant 9: told on a route of their own, under a key of their own, at once. No wait, no silence, no inhibition and no
- * collapse touches them; the catalogue's own check (`faultsOf`) and the decisions both hold to it.
+ * collapse touches them; the catalogue's own test and the decisions both hold to it.
  */
 export const NEVER_MUTED: ReadonlySet<SignalKind> = new Set(['subscription-removed', 'order-missing']);
 
@@ -83,6 +87,8 @@ export const GROUP_WAIT_MS = 15_000;
 
 export const CATALOGUE: readonly AlertRule[] = [
   ...ORDER_RULES,
+  ...OBJECTIVE_RULES,
+  ...INTAKE_RULES,
   ...SUBSCRIPTION_RULES,
   ...DELIVERY_RULES,
   ...SERVICE_RULES,

@@ -105,6 +105,20 @@ export interface AlertReader {
   alert(id: string): Promise<AlertView | null>;
   /** Oldest first. */
   changes(afterSeq: string, limit: number): Promise<AlertChange[]>;
+  /** What happened to one alert, oldest first. */
+  history(id: string, limit: number): Promise<AlertChange[]>;
+  /** The signals that are open in it; of an alert of many shops, in those that are folded into it. */
+  signalsOf(id: string, limit: number): Promise<AlertSignal[]>;
+}
+
+/** A signal as an alert holds it. */
+export interface AlertSignal {
+  /** Of monitoring's signal. */
+  id: string;
+  shop: string | null;
+  /** What the alert would have if it were this signal alone. */
+  severity: Severity;
+  facts: Readonly<Record<string, unknown>>;
 }
 
 export interface AlertDesk extends AlertReader {
@@ -152,6 +166,27 @@ export interface SilenceDesk {
 /** Why something is said. */
 export const NOTIFICATION_REASONS = ['new', 'changed', 'repeated', 'acknowledged', 'resolved', 'heartbeat'] as const;
 export type NotificationReason = (typeof NOTIFICATION_REASONS)[number];
+
+/**
+ * What every channel needs to say it. Kept with the notification, because it tells of a moment and the alert goes on
+ * changing. No personal data, no secret.
+ */
+export interface NotificationBody {
+  /** Of the catalogue. */
+  name: string;
+  class: AlertClass;
+  facts: Readonly<Record<string, unknown>>;
+  /** A path of the API. */
+  evidence: string;
+  /** The runbook's name. */
+  runbook: string;
+  shop: string | null;
+  destination: string | null;
+  signals: number;
+  shops: number;
+  /** Since when it is so, RFC 3339. */
+  since: string;
+}
 
 export interface NotificationView {
   id: string;

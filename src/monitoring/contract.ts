@@ -51,6 +51,14 @@ export const SIGNAL_KINDS = [
   'credentials-rejected',
   /** What judges does not: a duty of monitoring has not been done, in any process. */
   'watch-stalled',
+  /** Told by alerting: what it says does not reach people. One a channel and recipient. */
+  'notifier-failing',
+  /** Told by alerting: nobody is on call, or nobody can say who. One an escalation policy. */
+  'on-call-gap',
+  /** Told by alerting: people are paged more often than they can stand. One a world. */
+  'page-volume-high',
+  /** Told from outside: an alert of an Alertmanager. One a fingerprint. */
+  'external',
 ] as const;
 export type SignalKind = (typeof SIGNAL_KINDS)[number];
 

@@ -1,5 +1,5 @@
 import type { Database } from '../../kernel/database.js';
-import type { AlertChange, AlertFilter, AlertReader, AlertView } from '../contract.js';
+import type { AlertChange, AlertFilter, AlertReader, AlertSignal, AlertView } from '../contract.js';
 
 const VIEW = `
 select a.id::text as id, a.name, a.dedupe_key as "dedupeKey", a.world, a.class, a.severity, a.state, a.route, a.summary,
@@ -77,9 +77,18 @@ export class AlertQuery implements AlertReader {
     return this.read('c.seq > $1', afterSeq, limit);
   }
 
-  /** What happened to one alert, oldest first. */
-  changesOf(id: string, limit: number): Promise<AlertChange[]> {
+  history(id: string, limit: number): Promise<AlertChange[]> {
     return this.read('c.alert_id = $1', id, limit);
+  }
+
+  signalsOf(id: string, limit: number): Promise<AlertSignal[]> {
+    return this.database.rows<AlertSignal & Record<string, unknown>>(
+      `select s.signal_id::text as id, s.shop, s.severity, s.facts
+         from alerting.alert_signal s
+        where s.is_open and s.alert_id in (select a.id from alerting.alert a where a.id = $1 or a.folded_into = $1)
+        order by s.severity, s.signal_id limit $2`,
+      [id, limit],
+    );
   }
 
   private async read(which: string, value: string, limit: number): Promise<AlertChange[]> {

@@ -209,7 +209,7 @@ function wakesOf(
     if (closed || alert.silencedBy !== null) wakes.sourcesOver.push(id);
     if (opened && alert.silencedBy === null) {
       for (const { target, equal } of inhibitedByName(name)) {
-        const field = <Field extends 'shop' | 'destination' | 'destinationKind'>(one: Field) =>
+        const field = <Field extends 'shop' | 'destination' | 'scope'>(one: Field) =>
           equal.includes(one) ? alert[one] : null;
         if (equal.some((one) => alert[one] === null)) continue;
         wakes.targets.push({
@@ -217,7 +217,7 @@ function wakesOf(
           world,
           shop: field('shop'),
           destination: field('destination'),
-          destinationKind: field('destinationKind'),
+          scope: field('scope'),
         });
       }
     }

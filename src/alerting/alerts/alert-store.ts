@@ -1,6 +1,6 @@
 import { bigints, instants, integers, smallints, texts } from '../../kernel/binary-arrays.js';
 import type { Queryable } from '../../kernel/database.js';
-import type { DestinationKind, World } from '../../pipeline/contract.js';
+import type { World } from '../../pipeline/contract.js';
 import type { AlertClass, AlertState, Route, Severity } from '../contract.js';
 import type { ActiveSilence, Group, Source } from './look.js';
 import {
@@ -12,6 +12,8 @@ import {
   type NotificationDraft,
   type Told,
 } from './record.js';
+
+const CONFIRM_WITHIN_MS = 60_000;
 
 /**
  * Locks who decides about alerts: one transaction at a time, over all processes. The order in which it is held is the
@@ -40,7 +42,7 @@ const COLUMNS: readonly [string, string, (records: readonly AlertRecord[]) => Bu
   ['runbook', 'text', (all) => texts(all.map(({ runbook }) => runbook))],
   ['shop', 'text', (all) => texts(all.map(({ shop }) => shop))],
   ['destination', 'text', (all) => texts(all.map(({ destination }) => destination))],
-  ['destination_kind', 'text', (all) => texts(all.map(({ destinationKind }) => destinationKind))],
+  ['scope', 'text', (all) => texts(all.map(({ scope }) => scope))],
   ['cause', 'text', (all) => texts(all.map(({ cause }) => cause))],
   ['is_fleet', 'boolean', (all) => texts(all.map(({ isFleet }) => String(isFleet)))],
   ['signals', 'integer', (all) => integers(all.map(({ signals }) => signals))],
@@ -83,7 +85,7 @@ on conflict (id) do update set ${NAMES.slice(1)
 
 const SELECT_ALERT = `
 select a.id::text as id, a.name, a.dedupe_key as "dedupeKey", a.world, a.class, a.severity, a.state, a.route, a.summary,
-       a.facts, a.evidence, a.runbook, a.shop, a.destination, a.destination_kind as "destinationKind", a.cause,
+       a.facts, a.evidence, a.runbook, a.shop, a.destination, a.scope, a.cause,
        a.is_fleet as "isFleet", a.signals, a.shops, a.count, a.first_seen_at as "firstSeenAt",
        a.last_seen_at as "lastSeenAt", a.due_at as "dueAt", a.look_at as "lookAt", a.opened_at as "openedAt",
        a.closed_at as "closedAt", a.acknowledged_by, a.acknowledged_at, a.acknowledgement_note, a.next_look_at,
@@ -106,7 +108,7 @@ interface AlertRow extends Record<string, unknown> {
   runbook: string;
   shop: string | null;
   destination: string | null;
-  destinationKind: DestinationKind | null;
+  scope: string | null;
   cause: string | null;
   isFleet: boolean;
   signals: number;
@@ -288,7 +290,7 @@ export class AlertStore {
   async sources(names: readonly string[], now: Date): Promise<Source[]> {
     if (names.length === 0) return [];
     const { rows } = await this.client.query<Source & Record<string, unknown>>(
-      `select id::text as id, name, world, shop, destination, destination_kind as "destinationKind"
+      `select id::text as id, name, world, shop, destination, scope
          from alerting.alert
         where name = any($1::text[]) and world in ('real', 'sandbox') and silenced_by is null
           and (state = 'open' or state = 'pending' and due_at <= $2)`,
@@ -325,18 +327,18 @@ export class AlertStore {
     await this.client.query(
       `update alerting.alert a set look_at = $1
          from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
-           as source (world, name, shop, destination, destination_kind)
+           as source (world, name, shop, destination, scope)
         where a.state = 'open' and a.inhibited_by is null and a.world = source.world and a.name = source.name
           and (source.shop is null or a.shop = source.shop)
           and (source.destination is null or a.destination = source.destination)
-          and (source.destination_kind is null or a.destination_kind = source.destination_kind)`,
+          and (source.scope is null or a.scope = source.scope)`,
       [
         now,
         texts(targets.map(({ world }) => world)),
         texts(targets.map(({ name }) => name)),
         texts(targets.map(({ shop }) => shop)),
         texts(targets.map(({ destination }) => destination)),
-        texts(targets.map(({ destinationKind }) => destinationKind)),
+        texts(targets.map(({ scope }) => scope)),
       ],
     );
   }
@@ -410,13 +412,13 @@ export class AlertStore {
     if (notifications.length === 0) return;
     await this.client.query(
       `insert into alerting.notification (alert_id, dedupe_key, world, channel, recipient, action, reason, severity,
-                                          summary, body, state, created_at, try_at)
+                                          summary, body, state, created_at, try_at, confirm_by)
        select given.alert_id, given.dedupe_key, given.world, given.channel, given.recipient, given.action, given.reason,
-              given.severity, given.summary, given.body::jsonb, 'waiting', given.at, given.at
+              given.severity, given.summary, given.body::jsonb, 'waiting', given.at, given.at, given.confirm_by
          from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::smallint[],
-                     $9::text[], $10::text[], $11::timestamptz[])
+                     $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[])
               with ordinality as given (alert_id, dedupe_key, world, channel, recipient, action, reason, severity,
-                                        summary, body, at, place)
+                                        summary, body, at, confirm_by, place)
         order by given.place`,
       [
         bigints(notifications.map(({ alertId }) => alertId)),
@@ -430,9 +432,16 @@ export class AlertStore {
         texts(notifications.map(({ summary }) => storable(summary))),
         texts(notifications.map(({ body }) => json(body))),
         instants(notifications.map(({ at }) => at)),
+        instants(notifications.map(confirmBy)),
       ],
     );
   }
+}
+
+/** A page that nobody is seen to have got by then goes out another way. */
+function confirmBy({ channel, action, body, at }: NotificationDraft): Date | null {
+  const isPage = channel === 'pagerduty' && action === 'trigger' && body.class === 'page';
+  return isPage ? new Date(at.getTime() + CONFIRM_WITHIN_MS) : null;
 }
 
 function missingId(count: number): never {

@@ -87,7 +87,7 @@ function open(book: Book, target: Target, seen: Seen, change: SignalChange, now:
 export function emptyRecord(
   rule: AlertRule,
   { key, cause }: Pick<Target, 'key' | 'cause'>,
-  seen: Pick<Seen, 'world' | 'shop' | 'destination' | 'destinationKind' | 'evidence'>,
+  seen: Seen,
   now: Date,
 ): AlertRecord {
   const dueAt = new Date(now.getTime() + rule.forMs);
@@ -106,7 +106,7 @@ export function emptyRecord(
     runbook: rule.runbook,
     shop: rule.gathers ? null : seen.shop,
     destination: rule.gathers ? null : seen.destination,
-    destinationKind: seen.destinationKind,
+    scope: rule.scope(seen),
     cause,
     isFleet: false,
     signals: 0,
@@ -174,8 +174,7 @@ function retally(alert: AlertRecord): void {
 
 /** Which signals they are is told by the alert itself: no one of them speaks for all. */
 const evidenceOfMany = ({ id }: AlertRecord): string => `/api/v1/alerts/${id}`;
-const factsOfMany = ({ destinationKind }: AlertRecord): Record<string, unknown> =>
-  destinationKind === null ? {} : { destinationKind };
+const factsOfMany = ({ scope }: AlertRecord): Record<string, unknown> => (scope === null ? {} : { scope });
 
 export function summaryOf(rule: AlertRule, alert: AlertRecord, seen: Seen): string {
   const text =

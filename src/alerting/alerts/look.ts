@@ -1,5 +1,5 @@
 import { GROUP_WAIT_MS, isNeverMuted, ruleNamed, type AlertRule, type EqualField } from '../catalogue.js';
-import type { AlertChange, NotificationReason, Severity } from '../contract.js';
+import type { AlertChange, NotificationBody, NotificationReason, Severity } from '../contract.js';
 import { liveKey, viewOf, type AlertRecord, type ChangeDraft, type NotificationDraft, type Told } from './record.js';
 
 /** Past so many shops one alert speaks for all; back at so many or fewer for ten minutes, each speaks for itself again. */
@@ -15,7 +15,7 @@ export const REPEAT_MS: Readonly<Record<Severity, number>> = {
 };
 
 /** An alert that can make others no news, as far as that needs it. */
-export type Source = Pick<AlertRecord, 'id' | 'name' | 'world' | 'shop' | 'destination' | 'destinationKind'>;
+export type Source = Pick<AlertRecord, 'id' | 'name' | 'world' | 'shop' | 'destination' | 'scope'>;
 
 export interface ActiveSilence {
   id: string;
@@ -266,24 +266,8 @@ export function say(
   alert.told = [...others, { channel, recipient, severity, at: now }];
 }
 
-/** What every channel needs to say it: one value each, no links, because only a channel knows where it is read. */
-function bodyOf(alert: AlertRecord): Record<string, unknown> {
-  return {
-    alert: alert.name,
-    class: alert.class,
-    state: alert.state,
-    runbook: alert.runbook,
-    evidence: alert.evidence,
-    shop: alert.shop,
-    destination: alert.destination,
-    signals: alert.signals,
-    shops: alert.shops,
-    count: alert.count,
-    since: alert.firstSeenAt,
-    lastSeenAt: alert.lastSeenAt,
-    openedAt: alert.openedAt,
-    closedAt: alert.closedAt,
-    unwatchedSince: alert.unwatchedSince,
-    facts: alert.facts,
-  };
+function bodyOf(alert: AlertRecord): NotificationBody {
+  const { name, facts, evidence, runbook, shop, destination, signals, shops, firstSeenAt } = alert;
+  const since = firstSeenAt.toISOString();
+  return { name, class: alert.class, facts, evidence, runbook, shop, destination, signals, shops, since };
 }

@@ -1,10 +1,11 @@
-import type { DestinationKind, World } from '../../pipeline/contract.js';
+import type { World } from '../../pipeline/contract.js';
 import type {
   Acknowledgement,
   AlertChange,
   AlertClass,
   AlertState,
   AlertView,
+  NotificationBody,
   NotificationReason,
   NotificationView,
   Route,
@@ -35,7 +36,7 @@ export interface AlertRecord {
   runbook: string;
   shop: string | null;
   destination: string | null;
-  destinationKind: DestinationKind | null;
+  scope: string | null;
   cause: string | null;
   isFleet: boolean;
   signals: number;
@@ -118,7 +119,7 @@ export interface NotificationDraft {
   severity: Severity;
   summary: string;
   at: Date;
-  body: Readonly<Record<string, unknown>>;
+  body: NotificationBody;
 }
 
 export function viewOf(record: AlertRecord): AlertView {

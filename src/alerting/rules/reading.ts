@@ -1,5 +1,4 @@
-import type { Seen } from '../catalogue.js';
-import type { AlertRule } from '../catalogue.js';
+import type { AlertRule, Seen } from '../catalogue.js';
 
 /** Facts are what monitoring or somebody outside wrote: read, never trusted to be there. */
 export function countOf({ facts }: Pick<Seen, 'facts'>, name: string): number {
@@ -36,6 +35,7 @@ export const PLAIN = {
   route: 'routine',
   inhibitedBy: [],
   gathers: false,
+  scope: () => null,
   cause: null,
   collapses: false,
 } satisfies Partial<AlertRule>;

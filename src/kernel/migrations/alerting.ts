@@ -21,7 +21,7 @@ create table alerting.alert (
   runbook text not null,
   shop text,                                  -- domain; null = not about one shop
   destination text,                           -- name; null = not about one destination
-  destination_kind text,
+  scope text,                                 -- what else it has in common with others: a kind of destination, an objective
   cause text,                                 -- the key of the alert of many shops that it may be folded into
   is_fleet boolean not null,                  -- whether it is such an alert of many shops
   signals integer not null,                   -- open
