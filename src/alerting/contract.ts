@@ -229,7 +229,9 @@ export interface IncidentView {
   /** 12 lower-case letters and digits: the public id too. */
   id: string;
   world: World;
+  /** For the public: names no shop. */
   title: string;
+  /** What it is put down to, for machines: `removal`, `destination:ga4`, `declared` … Not for the public. */
   cause: string;
   severity: Severity;
   /** Why it has this severity, in words. */
@@ -239,9 +241,17 @@ export interface IncidentView {
   shops: readonly string[];
   /** Whether orders may be missing or late because of it: then only a proof ends it. */
   touchesOrders: boolean;
+  /** Whether a customer could notice it: then the public is told. Never taken back. */
+  public: boolean;
+  /** Not where they belong, as of now; those that nobody can bring back are among them. */
   ordersLost: number;
+  ordersUnrecoverable: number;
   ordersLate: number;
   ordersRecovered: number;
+  /** Held for a destination that does not take them. */
+  ordersQueued: number;
+  /** Of its alerts, how many are open. */
+  alertsOpen: number;
   /** When the trouble began, as far as is known. */
   startedAt: Date;
   declaredAt: Date;
@@ -252,6 +262,24 @@ export interface IncidentView {
   gate: readonly string[];
   /** The reconciliations that prove it. */
   proofs: readonly string[];
+  /** When the public was promised to hear of it again; `null` = nothing was promised. */
+  nextUpdateAt: Date | null;
+}
+
+/** An alert of an incident, as it was last. */
+export interface IncidentAlert {
+  id: string;
+  name: string;
+  dedupeKey: string;
+  severity: Severity;
+  summary: string;
+  evidence: string;
+  runbook: string;
+  shop: string | null;
+  destination: string | null;
+  acknowledgedBy: string | null;
+  joinedAt: Date;
+  closedAt: Date | null;
 }
 
 /** One line of a timeline. Appended, never changed. */
@@ -285,6 +313,8 @@ export interface IncidentUpdate {
   body: string;
   /** `null` = Plumbline wrote it. */
   actor: string | null;
+  /** When the next one was promised. */
+  nextUpdateAt: Date | null;
 }
 
 export interface IncidentReader {
@@ -298,6 +328,8 @@ export interface IncidentReader {
   timeline(id: string): Promise<IncidentEntry[]>;
   /** Newest first. */
   updates(id: string): Promise<IncidentUpdate[]>;
+  /** Open ones first, then the newest; at most 200. */
+  alertsOf(id: string): Promise<IncidentAlert[]>;
 }
 
 export interface IncidentDesk extends IncidentReader {

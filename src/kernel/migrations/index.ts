@@ -1,5 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { CREATE_ALERTING } from './alerting.js';
+import { CREATE_INCIDENTS } from './incidents.js';
 import { CREATE_MONITORING } from './monitoring.js';
 import { CREATE_NOTICES } from './notices.js';
 import { PIPELINE_FOR_MONITORING } from './pipeline-for-monitoring.js';
@@ -35,4 +36,5 @@ export const MIGRATIONS = [
   migration('CreateThroughput1764600000000', CREATE_THROUGHPUT),
   migration('CreateAlerting1764700000000', CREATE_ALERTING),
   migration('CreateWatching1764800000000', CREATE_WATCHING),
+  migration('CreateIncidents1765000000000', CREATE_INCIDENTS),
 ];

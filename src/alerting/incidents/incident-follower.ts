@@ -1,0 +1,280 @@
+import type { Clock } from '../../kernel/clock.js';
+import type { Database, Queryable } from '../../kernel/database.js';
+import type { Logger } from '../../kernel/log.js';
+import type { Round } from '../../kernel/loop.js';
+import type { RegistryReader } from '../../pipeline/contract.js';
+import type { AlertChange, AlertReader, AlertView } from '../contract.js';
+import {
+  beganAt,
+  causeOf,
+  componentsOf,
+  placeOf,
+  touchesOrders,
+  type OpenIncident,
+  type PlacedAlert,
+} from './cause.js';
+import type { Course } from './course.js';
+import type { Incident, IncidentStore, Member } from './incident-store.js';
+import { titleOf } from './public-words.js';
+
+const CURSOR = 'incidents';
+/** One transaction's worth: short enough to lock for, large enough for a storm. */
+const CHANGES_A_ROUND = 200;
+
+export interface FollowerDeps {
+  database: Database;
+  store: IncidentStore;
+  course: Course;
+  alerts: Pick<AlertReader, 'changes'>;
+  registry: Pick<RegistryReader, 'shops' | 'destinations'>;
+  clock: Clock;
+  log: Logger;
+}
+
+/** What one round has read and changed so far; it is written when the round ends. */
+interface Batch {
+  client: Queryable;
+  members: Map<string, Member>;
+  /** Locked. */
+  incidents: Map<string, Incident>;
+  open: OpenIncident[];
+  /** Incidents whose alerts are others than before: judged once, when the round ends. */
+  changed: Set<string>;
+  /** What the public has to hear of it when the round ends. */
+  news: Map<string, ('declared' | 'reopened' | 'mitigated')[]>;
+}
+
+/**
+ * Makes incidents of what happens to alerts.
+ *
+ * Invariant: what a change does and the cursor that passes it commit together, under the cursor's lock. So each change is
+ * worked once, by whichever process, and a crash anywhere leaves it either wholly done or wholly to be done.
+ */
+export class IncidentFollower {
+  constructor(private readonly deps: FollowerDeps) {}
+
+  async round(): Promise<Round> {
+    const { database, store, alerts } = this.deps;
+    // Mostly there is nothing: a look without the lock tells that.
+    const seen = await store.cursor(CURSOR);
+    if ((await alerts.changes(seen, 1)).length === 0) return 'idle';
+    return database.transaction(async (client): Promise<Round> => {
+      const seq = await store.lockCursor(client, CURSOR);
+      if (seq === null) return 'idle';
+      const changes = await alerts.changes(seq, CHANGES_A_ROUND);
+      const last = changes.at(-1);
+      if (last === undefined) return 'idle';
+      await this.work(client, changes);
+      await store.moveCursor(client, CURSOR, last.seq);
+      return changes.length === CHANGES_A_ROUND ? 'busy' : 'idle';
+    });
+  }
+
+  private async work(client: Queryable, changes: readonly AlertChange[]): Promise<void> {
+    const { store, course } = this.deps;
+    const near = changes.flatMap(({ alert: { id, foldedInto, inhibitedBy } }) => [id, foldedInto, inhibitedBy]);
+    const ids = [...new Set(near.filter((id) => id !== null))];
+    const batch: Batch = {
+      client,
+      members: await store.members(client, ids),
+      incidents: new Map(),
+      open: await store.open(client),
+      changed: new Set(),
+      news: new Map(),
+    };
+    for (const change of changes) {
+      const member = batch.members.get(change.alert.id);
+      if (member) await this.follow(batch, change, member);
+      else await this.place(batch, change);
+    }
+    for (const incident of batch.incidents.values()) {
+      const shops = batch.open.find(({ id }) => id === incident.id)?.shops.size ?? 0;
+      if (batch.changed.has(incident.id)) await this.judge(client, incident);
+      // Who declared it by hand has named it.
+      if (incident.declaredBy === null) incident.title = titleOf(incident.cause, shops);
+      for (const kind of batch.news.get(incident.id) ?? []) await course.tell(client, incident, { kind }, shops);
+      await store.save(client, incident);
+    }
+  }
+
+  /** Of an alert that is in an incident already. */
+  private async follow(batch: Batch, change: AlertChange, member: Member): Promise<void> {
+    const { store, course } = this.deps;
+    const { alert, at, actor, detail } = change;
+    const incident = await this.locked(batch, member.incidentId);
+    if (incident === null || member.closedAt !== null) return;
+    const entry = (kind: 'alert-changed' | 'alert-acknowledged' | 'alert-closed', text: string): Promise<void> =>
+      store.append(batch.client, incident.id, { at, kind, actor, text, evidence: alert.evidence });
+    const closedAt = change.change === 'closed' ? at : null;
+    await store.refreshAlert(batch.client, alert, closedAt);
+    const why = detail === null ? '' : ` (${detail})`;
+    switch (change.change) {
+      case 'opened':
+      case 'changed':
+        await entry('alert-changed', `${alert.summary}${why}`);
+        batch.changed.add(incident.id);
+        return;
+      case 'folded':
+        return entry('alert-changed', `Told as one with others of its kind: ${alert.summary}`);
+      case 'unfolded':
+        return entry('alert-changed', `Told by itself again: ${alert.summary}`);
+      case 'muted':
+        return entry('alert-changed', `Kept quiet${why}: ${alert.summary}`);
+      case 'unmuted':
+        return entry('alert-changed', `Quiet no more${why}: ${alert.summary}`);
+      case 'acknowledged':
+        return entry('alert-acknowledged', `Acknowledged${why}: ${alert.summary}`);
+      case 'unacknowledged':
+        return entry('alert-acknowledged', `Acknowledged no more${why}: ${alert.summary}`);
+      case 'closed':
+        member.closedAt = at;
+        incident.alertsOpen -= 1;
+        await entry('alert-closed', `${alert.summary}${why}`);
+        if (incident.alertsOpen > 0) return;
+        await course.mitigate(batch.client, incident, at, null, 'the last of its alerts has closed');
+        this.update(batch, incident);
+        addNews(batch, incident.id, 'mitigated');
+    }
+  }
+
+  /** Of an alert that is in none: it opens one, joins one, or is no incident. */
+  private async place(batch: Batch, { alert, at, change }: AlertChange): Promise<void> {
+    if (change === 'closed' || !isGrave(alert)) return;
+    const shops = this.shopsOf(alert);
+    const kind = this.kindOf(alert.destination);
+    const cause = causeOf(alert, kind);
+    const placed: PlacedAlert = { world: alert.world, cause, shops, beganAt: beganAt(alert), at };
+    const chief = alert.foldedInto ?? alert.inhibitedBy;
+    if (chief !== null) {
+      // Told by another alert: it is part of that one's incident, or of none.
+      const known = batch.members.get(chief);
+      const open = known && batch.open.find(({ id }) => id === known.incidentId);
+      if (open) await this.join(batch, alert, placed, open.id, open.cause);
+      return;
+    }
+    const place = placeOf(placed, batch.open);
+    if (place) return this.join(batch, alert, placed, place.id, place.cause);
+    const incident = await this.deps.course.begin(batch.client, {
+      world: alert.world,
+      title: titleOf(cause, shops.length),
+      cause,
+      severity: alert.severity,
+      severityReason: `an alert of severity ${alert.severity}`,
+      components: componentsOf(cause, alert.facts, kind),
+      touchesOrders: touchesOrders(cause),
+      startedAt: placed.beganAt,
+      declaredAt: at,
+      declaredBy: null,
+      text: alert.summary,
+      evidence: alert.evidence,
+    });
+    this.deps.log.warn({ incident: incident.id, cause, severity: incident.severity }, 'incident declared');
+    batch.incidents.set(incident.id, incident);
+    batch.open.push({ ...incident, shops: new Set() });
+    addNews(batch, incident.id, 'declared');
+    await this.join(batch, alert, placed, incident.id, cause);
+  }
+
+  private async join(batch: Batch, alert: AlertView, placed: PlacedAlert, id: string, cause: string): Promise<void> {
+    const { store, course } = this.deps;
+    const { client } = batch;
+    const incident = await this.locked(batch, id);
+    if (incident === null) return;
+    const open = batch.open.find((each) => each.id === id);
+    await store.join(client, id, alert, placed.at);
+    batch.members.set(alert.id, { incidentId: id, closedAt: null });
+    await store.append(client, id, {
+      at: placed.at,
+      kind: 'alert-joined',
+      actor: null,
+      text: alert.summary,
+      evidence: alert.evidence,
+    });
+    const fresh = placed.shops.filter((shop) => !open?.shops.has(shop));
+    await store.addShops(client, id, fresh);
+    incident.alertsOpen += 1;
+    incident.joinedAt = placed.at;
+    if (placed.beganAt < incident.startedAt) incident.startedAt = placed.beganAt;
+    const components = componentsOf(placed.cause, alert.facts, this.kindOf(alert.destination));
+    incident.components = [...new Set([...incident.components, ...components])];
+    incident.touchesOrders ||= touchesOrders(placed.cause);
+    if (incident.cause !== cause) {
+      incident.cause = cause;
+      await course.enter(client, incident, 'identified', placed.at, null, `Put down to ${cause}: ${alert.summary}`);
+    }
+    if (incident.mitigatedAt !== null) {
+      await course.goOn(client, incident, placed.at, null, alert.summary);
+      addNews(batch, id, 'reopened');
+    }
+    this.update(batch, incident, fresh);
+    batch.changed.add(id);
+  }
+
+  /** Only what the alerts say; what the orders say follows with the next look. */
+  private async judge(client: Queryable, incident: Incident): Promise<void> {
+    const { worst, removedShops } = await this.deps.store.alertStakes(client, incident.id);
+    await this.deps.course.judge(client, incident, {
+      alerts: worst,
+      removedShops,
+      shopsConnected: this.connected(incident.world).length,
+      lost: incident.ordersLost,
+      unrecoverable: incident.ordersUnrecoverable,
+      late: incident.ordersLate,
+      lostShare: null,
+      lateShare: null,
+      openMs: null,
+      sinceGrowthMs: null,
+    });
+  }
+
+  private async locked(batch: Batch, id: string): Promise<Incident | null> {
+    const known = batch.incidents.get(id);
+    if (known) return known;
+    const incident = await this.deps.store.lock(batch.client, id);
+    if (incident === null || incident.resolvedAt !== null) return null;
+    batch.incidents.set(id, incident);
+    return incident;
+  }
+
+  /** What is placed later in this round sees what this one has changed. */
+  private update({ open }: Batch, incident: Incident, fresh: readonly string[] = []): void {
+    const index = open.findIndex(({ id }) => id === incident.id);
+    const known = open[index];
+    if (known)
+      open[index] = { ...incident, shops: fresh.length > 0 ? new Set([...known.shops, ...fresh]) : known.shops };
+  }
+
+  /** An alert that is about no single shop is about every shop that its destination, or the service, works for. */
+  private shopsOf({ shop, destination, world }: AlertView): string[] {
+    if (shop !== null) return [shop];
+    const connected = this.connected(world);
+    if (destination === null) return connected.map(({ domain }) => domain);
+    const ids = new Set(
+      this.deps.registry.destinations().flatMap(({ id, name }) => (name === destination ? [id] : [])),
+    );
+    return connected
+      .filter(({ destinationIds }) => destinationIds.some((id) => ids.has(id)))
+      .map(({ domain }) => domain);
+  }
+
+  private connected(world: AlertView['world']) {
+    return this.deps.registry.shops().filter((shop) => shop.world === world && shop.uninstalledAt === null);
+  }
+
+  private kindOf(destination: string | null): string | null {
+    if (destination === null) return null;
+    return this.deps.registry.destinations().find(({ name }) => name === destination)?.kind ?? null;
+  }
+}
+
+/** What has come and gone before anybody was told of it is no news. */
+function addNews({ news }: Batch, id: string, kind: 'declared' | 'reopened' | 'mitigated'): void {
+  const before = news.get(id) ?? [];
+  const undone = kind === 'reopened' ? 'mitigated' : kind === 'mitigated' ? 'reopened' : null;
+  news.set(id, before.at(-1) === undone ? before.slice(0, -1) : [...before, kind]);
+}
+
+/** What opens an incident or joins one. What a person has silenced is expected, and is none. */
+function isGrave({ class: alertClass, severity, state, silencedBy }: AlertView): boolean {
+  return alertClass === 'page' && severity <= 2 && state === 'open' && silencedBy === null;
+}
