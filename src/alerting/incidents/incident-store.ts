@@ -193,15 +193,16 @@ const APPEND_ENTRY = `
 insert into alerting.incident_event (incident_id, at, kind, actor, text, evidence) values ($1, $2, $3, $4, $5, $6)`;
 
 const TIMELINE = `
-select id::text as id, at, kind, actor, text, evidence from alerting.incident_event where incident_id = $1 order by id`;
+select e.id::text as id, at, kind, actor, text, evidence
+  from alerting.incident_event e where incident_id = $1 order by e.id`;
 
 const APPEND_UPDATE = `
 insert into alerting.incident_update (incident_id, at, state, body, actor, next_update_at)
 values ($1, $2, $3, $4, $5, $6)`;
 
 const UPDATES = `
-select id::text as id, at, state, body, actor, next_update_at as "nextUpdateAt"
-  from alerting.incident_update where incident_id = $1 order by id desc`;
+select u.id::text as id, at, state, body, actor, next_update_at as "nextUpdateAt"
+  from alerting.incident_update u where incident_id = $1 order by u.id desc`;
 
 const CURSOR = `select seq::text as seq from alerting.cursor where name = $1`;
 const ADD_CURSOR = `insert into alerting.cursor (name, seq) values ($1, 0) on conflict do nothing`;
