@@ -9,6 +9,7 @@ import { endpointsOf } from './endpoint.js';
 import { FailedAttempts } from './failed-attempts.js';
 import { HealthController } from './health.http.js';
 import { openApiOf } from './openapi.js';
+import { IncidentsController } from './incidents.http.js';
 import { addInboundEmail } from './inbound-email.js';
 import { NoticesController } from './notices.http.js';
 import { OPENAPI, OpenApiController } from './openapi.http.js';
@@ -46,6 +47,7 @@ export const API_CONTROLLERS: readonly Type[] = [
   SilenceController,
   SlosController,
   ProcessesController,
+  IncidentsController,
   TokensController,
   OpenApiController,
 ];

@@ -1,3 +1,4 @@
+import type { IncidentDesk } from '../alerting/contract.js';
 import type { ApiTokens } from '../kernel/auth.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Database, DurabilitySetting } from '../kernel/database.js';
@@ -51,6 +52,7 @@ export interface ConsoleDeps {
   notices: NoticeDesk;
   inboundMail: InboundMail;
   subscriptions: SubscriptionDesk;
+  incidents: IncidentDesk;
   health: readonly HealthSource[];
   /** Whether this process wants traffic, and if not, why. */
   ready: () => { ready: boolean; reason: string | null };

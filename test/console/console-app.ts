@@ -12,6 +12,8 @@ import type { HealthReport } from '../../src/kernel/health.js';
 import { createLogger, silentLogger } from '../../src/kernel/log.js';
 import { systemIds } from '../../src/kernel/random.js';
 import { SecretBox } from '../../src/kernel/secrets.js';
+import type { AlertChange } from '../../src/alerting/contract.js';
+import { Incidents } from '../../src/alerting/incidents/incidents.js';
 import { API_BODY_BYTES_MAX, consoleModule } from '../../src/console/console.module.js';
 import type { StartFacts } from '../../src/console/deps.js';
 import type { DestinationKind, ReplayReport, ReplayRequest, ShopifyAdmin } from '../../src/pipeline/contract.js';
@@ -67,6 +69,9 @@ export class ConsoleApp {
   readonly subscriptions: SubscriptionWatch;
   /** What Shopify's Admin API answers. */
   admin: ShopifyAdmin['query'] = () => Promise.resolve({ outcome: 'unavailable', detail: 'HTTP 503' });
+  /** What has happened to alerts; `incidents` follows it when its duties are done. */
+  readonly alertChanges: AlertChange[] = [];
+  readonly incidents: Incidents;
   readonly byRole = new Map<TokenRole, string>();
   /** Everything that was logged. */
   log = '';
@@ -173,6 +178,20 @@ export class ConsoleApp {
       clock: this.clock,
       log: this.logger(),
     });
+    this.incidents = new Incidents({
+      database: db.database,
+      alerts: {
+        changes: (afterSeq, limit) =>
+          Promise.resolve(this.alertChanges.filter(({ seq }) => Number(seq) > Number(afterSeq)).slice(0, limit)),
+      },
+      reconciliation: this.reconciliation,
+      throughput: this.throughput,
+      pipeline: this.queries,
+      registry: this.registry,
+      clock: this.clock,
+      ids: systemIds,
+      log: this.logger(),
+    });
   }
 
   app!: NestFastifyApplication;
@@ -217,6 +236,7 @@ export class ConsoleApp {
       notices: self.notices.book,
       inboundMail: self.notices.door,
       subscriptions: self.subscriptions,
+      incidents: self.incidents,
       health: [{ name: 'all', read: () => self.health[0] as HealthReport }],
       ready: () => ({ ready: self.ready, reason: self.ready ? null : 'starting' }),
       start: () => self.start,

@@ -31,12 +31,12 @@ export type Family = keyof typeof FAMILIES;
 /** By the alert's name; the first that fits. */
 const FAMILY_OF: readonly (readonly [RegExp, Family])[] = [
   [/^subscription-(removed|countdown)$/, 'removal'],
-  [/^order-(missing|throughput)|^orders-|^slo-|burn/, 'orders'],
-  [/^store-silent/, 'silence'],
+  [/^orders?-|burn|budget|^slo-/, 'orders'],
+  [/silent/, 'silence'],
   [/^(destination|credentials)-/, 'destination'],
   [/^(intake|inbox|pipeline)-/, 'intake'],
   [/^(queue|worker|dead-letters|event-loop|heap|process)-/, 'processing'],
-  [/^reconciliation-/, 'proof'],
+  [/^reconciliation-|unproved/, 'proof'],
   [/^(notifier|page|watchdog|on-call|heartbeat)/, 'telling'],
 ];
 

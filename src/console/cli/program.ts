@@ -14,6 +14,7 @@ import type { Cli } from './cli.js';
 import { CliFailure, EXIT } from './exit.js';
 import { orderText } from './order-text.js';
 import { addProcesses } from './process-commands.js';
+import { addIncidents } from './incident-commands.js';
 import { addReconciliation } from './reconciliation-commands.js';
 import { addNotices } from './notice-commands.js';
 import { addSignals } from './signal-commands.js';
@@ -94,6 +95,7 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   addThroughput(cli);
   addSlos(cli);
   addProcesses(cli);
+  addIncidents(cli);
   return program;
 
   function addShops(): void {

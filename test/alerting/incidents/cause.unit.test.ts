@@ -19,7 +19,11 @@ describe('an alert is put down to', () => {
   it.each([
     ['subscription-removed', null, 'removal', true],
     ['subscription-countdown', null, 'removal', true],
-    ['order-missing', 'ga4', 'orders', true],
+    ['orders-missing', 'ga4', 'orders', true],
+    ['order-budget-burning', null, 'orders', true],
+    ['fleet-silent', null, 'silence', true],
+    ['inbox-gap', null, 'intake', true],
+    ['shop-unproved', null, 'proof', false],
     ['store-silent', null, 'silence', true],
     ['destination-refusing', 'ga4', 'destination:ga4', true],
     ['destination-refusing', null, 'destination:unknown', true],
