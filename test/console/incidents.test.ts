@@ -31,10 +31,10 @@ afterAll(async () => {
 });
 
 const ask = (method: 'get' | 'post', path: string, body?: object, role: TokenRole = 'responder') => {
-  const asked = request(app.url)
-    [method](`/api/v1${path}`)
-    .set('authorization', `Bearer ${app.token(role)}`);
-  return body === undefined ? asked : asked.send(body);
+  const api = request(app.url);
+  const asked = method === 'get' ? api.get(`/api/v1${path}`) : api.post(`/api/v1${path}`);
+  const allowed = asked.set('authorization', `Bearer ${app.token(role)}`);
+  return body === undefined ? allowed : allowed.send(body);
 };
 
 const DECLARED = { title: 'Orders arrive late', severity: 2, touchesOrders: true, components: ['delivery:ga4'] };
