@@ -77,7 +77,8 @@ export class Product {
       driven: true,
     });
     const server = intakeServerFactory(pipeline.intake)((_req, res) => void res.writeHead(404).end());
-    const ports = pipeline.ports(new PipelineQueries(pipeline.database, secrets, options.clock));
+    const queries = new PipelineQueries(pipeline.database, secrets, options.clock);
+    const ports = pipeline.ports(queries);
     const http = { request: () => Promise.reject(new Error('nothing outside is asked')) };
     const monitoring = new Monitoring({
       databaseUrl: options.databaseUrl,
@@ -112,6 +113,8 @@ export class Product {
       registry: ports.registry,
       signals: monitoring.signals,
       reconciliation: monitoring.reconciliation,
+      throughput: monitoring.throughput,
+      pipeline: queries,
       worldOfService: () => 'real',
       http,
     });

@@ -224,6 +224,8 @@ export class Service {
       registry: pipeline.ports(queries).registry,
       signals: monitoring.signals,
       reconciliation: monitoring.reconciliation,
+      throughput: monitoring.throughput,
+      pipeline: queries,
       worldOfService: () => this.worldOfService(pipeline),
       http: this.http,
     });
@@ -278,7 +280,7 @@ export class Service {
   }
 
   private async listen(parts: Parts): Promise<void> {
-    const { pipeline, monitoring, tokens, queries } = parts;
+    const { pipeline, monitoring, alerting, tokens, queries } = parts;
     const { config } = this;
     const adapter = new FastifyAdapter({
       ...(config.roles.has('intake') ? { serverFactory: intakeServerFactory(pipeline.intake) } : {}),
@@ -304,6 +306,7 @@ export class Service {
       notices: monitoring.notices.book,
       inboundMail: monitoring.notices.door,
       subscriptions: monitoring.subscriptions,
+      incidents: alerting.incidents,
       health: this.healthSources(parts),
       ready: () => this.readiness(pipeline),
       start: () => ({

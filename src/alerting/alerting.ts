@@ -5,11 +5,12 @@ import type { HttpOut } from '../kernel/http-out.js';
 import type { Logger } from '../kernel/log.js';
 import { Loop, type LoopHealth } from '../kernel/loop.js';
 import type { Ids, Random } from '../kernel/random.js';
-import type { ReconciliationDesk, SignalDesk } from '../monitoring/contract.js';
-import type { RegistryReader, World } from '../pipeline/contract.js';
+import type { ReconciliationDesk, SignalDesk, ThroughputReader } from '../monitoring/contract.js';
+import type { PipelineReader, RegistryReader, World } from '../pipeline/contract.js';
 import { AlertQuery } from './alerts/alert-query.js';
 import { AlertRound } from './alerts/alert-round.js';
 import { Watchdog } from './alerts/watchdog.js';
+import { Incidents } from './incidents/incidents.js';
 
 export interface AlertingOptions {
   database: Database;
@@ -24,6 +25,8 @@ export interface AlertingOptions {
   registry: RegistryReader;
   signals: SignalDesk;
   reconciliation: ReconciliationDesk;
+  throughput: ThroughputReader;
+  pipeline: Pick<PipelineReader, 'lanes'>;
   /** The world of what is about no shop and no destination. */
   worldOfService: () => World;
   http: Pick<HttpOut, 'request'>;
@@ -35,6 +38,7 @@ export interface AlertingOptions {
  */
 export class Alerting {
   readonly alerts: AlertQuery;
+  readonly incidents: Incidents;
   private readonly work: readonly Duty[];
   private readonly loops: readonly Loop[];
   /** When each duty last had nothing more to do; only for `settle`. */
@@ -43,6 +47,7 @@ export class Alerting {
   constructor(private readonly options: AlertingOptions) {
     const { database, clock, log } = options;
     this.alerts = new AlertQuery(database);
+    this.incidents = new Incidents({ ...options, alerts: this.alerts });
     this.work = this.duties();
     this.loops = this.work.map((duty) => new Loop({ ...duty, clock, log }));
   }
@@ -84,7 +89,8 @@ export class Alerting {
   }
 
   private duties(): Duty[] {
-    return [...this.alertDuties()];
+    // In the order of what is told: what a round folds is followed in the same settling.
+    return [...this.alertDuties(), ...this.incidents.duties()];
   }
 
   private alertDuties(): Duty[] {

@@ -130,7 +130,16 @@ export function componentsOf(
 }
 
 /** Facts in which a signal says since when, by what they are called. All are RFC 3339 in a stored alert. */
-const SINCE_FACTS = ['lastSeenAt', 'goneSince', 'oldestSoldAt', 'blockedSince', 'lastOrderAt', 'since', 'oldestAt'];
+const SINCE_FACTS = [
+  'lastSeenAt',
+  'goneSince',
+  'oldestSoldAt',
+  'blockedSince',
+  'lastOrderAt',
+  'since',
+  'oldestAt',
+  'storedAfter',
+];
 /** Shopify lists no more than 60 days: nothing can be said of what is older. One day less, to be inside. */
 export const WALL_MS = 59 * 86_400_000;
 

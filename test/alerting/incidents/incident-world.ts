@@ -243,6 +243,7 @@ export class IncidentWorld {
       foldedInto: null,
       inhibitedBy: null,
       silencedBy: null,
+      unwatchedSince: null,
       ...given,
       shop,
     });
