@@ -14,7 +14,7 @@ import {
   type PlacedAlert,
 } from './cause.js';
 import type { Course } from './course.js';
-import type { Incident, IncidentStore, Member } from './incident-store.js';
+import type { AlertJoin, Incident, IncidentStore, Member, NewEntry } from './incident-store.js';
 import { titleOf } from './public-words.js';
 
 const CURSOR = 'incidents';
@@ -38,6 +38,11 @@ interface Batch {
   /** Locked. */
   incidents: Map<string, Incident>;
   open: OpenIncident[];
+  /** What is to be written; always before anything else is, so that a timeline has its order. */
+  joins: AlertJoin[];
+  refreshed: Map<string, { alert: AlertView; closedAt: Date | null }>;
+  shops: Map<string, string[]>;
+  entries: NewEntry[];
   /** Incidents whose alerts are others than before: judged once, when the round ends. */
   changed: Set<string>;
   /** What the public has to hear of it when the round ends. */
@@ -79,6 +84,10 @@ export class IncidentFollower {
       members: await store.members(client, ids),
       incidents: new Map(),
       open: await store.open(client),
+      joins: [],
+      refreshed: new Map(),
+      shops: new Map(),
+      entries: [],
       changed: new Set(),
       news: new Map(),
     };
@@ -87,6 +96,7 @@ export class IncidentFollower {
       if (member) await this.follow(batch, change, member);
       else await this.place(batch, change);
     }
+    await this.flush(batch);
     for (const incident of batch.incidents.values()) {
       const shops = batch.open.find(({ id }) => id === incident.id)?.shops.size ?? 0;
       if (batch.changed.has(incident.id)) await this.judge(client, incident);
@@ -99,19 +109,18 @@ export class IncidentFollower {
 
   /** Of an alert that is in an incident already. */
   private async follow(batch: Batch, change: AlertChange, member: Member): Promise<void> {
-    const { store, course } = this.deps;
     const { alert, at, actor, detail } = change;
     const incident = await this.locked(batch, member.incidentId);
     if (incident === null || member.closedAt !== null) return;
-    const entry = (kind: 'alert-changed' | 'alert-acknowledged' | 'alert-closed', text: string): Promise<void> =>
-      store.append(batch.client, incident.id, { at, kind, actor, text, evidence: alert.evidence });
-    const closedAt = change.change === 'closed' ? at : null;
-    await store.refreshAlert(batch.client, alert, closedAt);
+    const entry = (kind: 'alert-changed' | 'alert-acknowledged' | 'alert-closed', text: string): void => {
+      batch.entries.push({ incidentId: incident.id, at, kind, actor, text, evidence: alert.evidence });
+    };
+    batch.refreshed.set(alert.id, { alert, closedAt: change.change === 'closed' ? at : null });
     const why = detail === null ? '' : ` (${detail})`;
     switch (change.change) {
       case 'opened':
       case 'changed':
-        await entry('alert-changed', `${alert.summary}${why}`);
+        entry('alert-changed', `${alert.summary}${why}`);
         batch.changed.add(incident.id);
         return;
       case 'folded':
@@ -129,9 +138,10 @@ export class IncidentFollower {
       case 'closed':
         member.closedAt = at;
         incident.alertsOpen -= 1;
-        await entry('alert-closed', `${alert.summary}${why}`);
+        entry('alert-closed', `${alert.summary}${why}`);
         if (incident.alertsOpen > 0) return;
-        await course.mitigate(batch.client, incident, at, null, 'the last of its alerts has closed');
+        await this.flush(batch);
+        await this.deps.course.mitigate(batch.client, incident, at, null, 'the last of its alerts has closed');
         this.update(batch, incident);
         addNews(batch, incident.id, 'mitigated');
     }
@@ -141,7 +151,7 @@ export class IncidentFollower {
   private async place(batch: Batch, { alert, at, change }: AlertChange): Promise<void> {
     if (change === 'closed' || !isGrave(alert)) return;
     const shops = this.shopsOf(alert);
-    const kind = this.kindOf(alert.destination);
+    const kind = this.kindOf(alert);
     const cause = causeOf(alert, kind);
     const placed: PlacedAlert = { world: alert.world, cause, shops, beganAt: beganAt(alert), at };
     const chief = alert.foldedInto ?? alert.inhibitedBy;
@@ -154,6 +164,7 @@ export class IncidentFollower {
     }
     const place = placeOf(placed, batch.open);
     if (place) return this.join(batch, alert, placed, place.id, place.cause);
+    await this.flush(batch);
     const incident = await this.deps.course.begin(batch.client, {
       world: alert.world,
       title: titleOf(cause, shops.length),
@@ -176,38 +187,46 @@ export class IncidentFollower {
   }
 
   private async join(batch: Batch, alert: AlertView, placed: PlacedAlert, id: string, cause: string): Promise<void> {
-    const { store, course } = this.deps;
+    const { course } = this.deps;
     const { client } = batch;
     const incident = await this.locked(batch, id);
     if (incident === null) return;
     const open = batch.open.find((each) => each.id === id);
-    await store.join(client, id, alert, placed.at);
+    batch.joins.push({ incidentId: id, alert, at: placed.at });
     batch.members.set(alert.id, { incidentId: id, closedAt: null });
-    await store.append(client, id, {
-      at: placed.at,
-      kind: 'alert-joined',
-      actor: null,
-      text: alert.summary,
-      evidence: alert.evidence,
-    });
+    const { summary: text, evidence } = alert;
+    batch.entries.push({ incidentId: id, at: placed.at, kind: 'alert-joined', actor: null, text, evidence });
     const fresh = placed.shops.filter((shop) => !open?.shops.has(shop));
-    await store.addShops(client, id, fresh);
+    batch.shops.set(id, [...(batch.shops.get(id) ?? []), ...fresh]);
     incident.alertsOpen += 1;
     incident.joinedAt = placed.at;
     if (placed.beganAt < incident.startedAt) incident.startedAt = placed.beganAt;
-    const components = componentsOf(placed.cause, alert.facts, this.kindOf(alert.destination));
+    const components = componentsOf(placed.cause, alert.facts, this.kindOf(alert));
     incident.components = [...new Set([...incident.components, ...components])];
     incident.touchesOrders ||= touchesOrders(placed.cause);
     if (incident.cause !== cause) {
       incident.cause = cause;
+      await this.flush(batch);
       await course.enter(client, incident, 'identified', placed.at, null, `Put down to ${cause}: ${alert.summary}`);
     }
     if (incident.mitigatedAt !== null) {
+      await this.flush(batch);
       await course.goOn(client, incident, placed.at, null, alert.summary);
       addNews(batch, id, 'reopened');
     }
     this.update(batch, incident, fresh);
     batch.changed.add(id);
+  }
+
+  private async flush(batch: Batch): Promise<void> {
+    const { store } = this.deps;
+    const { client, joins, refreshed, shops, entries } = batch;
+    await store.join(client, joins.splice(0));
+    await store.refreshAlerts(client, [...refreshed.values()]);
+    refreshed.clear();
+    for (const [id, added] of shops) await store.addShops(client, id, added);
+    shops.clear();
+    await store.appendAll(client, entries.splice(0));
   }
 
   /** Only what the alerts say; what the orders say follows with the next look. */
@@ -244,14 +263,17 @@ export class IncidentFollower {
       open[index] = { ...incident, shops: fresh.length > 0 ? new Set([...known.shops, ...fresh]) : known.shops };
   }
 
-  /** An alert that is about no single shop is about every shop that its destination, or the service, works for. */
-  private shopsOf({ shop, destination, world }: AlertView): string[] {
+  /** An alert that is about no single shop is about every shop that its destinations, or the service, work for. */
+  private shopsOf(alert: AlertView): string[] {
+    const { shop, destination, world } = alert;
     if (shop !== null) return [shop];
     const connected = this.connected(world);
-    if (destination === null) return connected.map(({ domain }) => domain);
-    const ids = new Set(
-      this.deps.registry.destinations().flatMap(({ id, name }) => (name === destination ? [id] : [])),
-    );
+    const kind = this.kindOf(alert);
+    if (destination === null && kind === null) return connected.map(({ domain }) => domain);
+    const concerned = this.deps.registry
+      .destinations()
+      .filter((one) => (destination === null ? one.kind === kind : one.name === destination));
+    const ids = new Set(concerned.map(({ id }) => id));
     return connected
       .filter(({ destinationIds }) => destinationIds.some((id) => ids.has(id)))
       .map(({ domain }) => domain);
@@ -261,8 +283,12 @@ export class IncidentFollower {
     return this.deps.registry.shops().filter((shop) => shop.world === world && shop.uninstalledAt === null);
   }
 
-  private kindOf(destination: string | null): string | null {
-    if (destination === null) return null;
+  /** Of its destination; an alert about a whole kind says which in its facts. */
+  private kindOf({ destination, facts }: AlertView): string | null {
+    if (destination === null) {
+      const { destinationKind } = facts;
+      return typeof destinationKind === 'string' ? destinationKind : null;
+    }
     return this.deps.registry.destinations().find(({ name }) => name === destination)?.kind ?? null;
   }
 }

@@ -1,17 +1,7 @@
 import type { Database, Queryable } from '../../kernel/database.js';
 import type { World } from '../../pipeline/contract.js';
-import type {
-  AlertView,
-  ComponentId,
-  IncidentAlert,
-  IncidentEntry,
-  IncidentState,
-  IncidentUpdate,
-  IncidentView,
-  Severity,
-} from '../contract.js';
+import type { AlertView, ComponentId, IncidentEntry, IncidentState, IncidentUpdate, Severity } from '../contract.js';
 import type { OpenIncident } from './cause.js';
-import { gateOf } from './gate.js';
 
 /** An incident as it is stored. */
 export interface Incident {
@@ -100,7 +90,7 @@ const COLUMNS = {
 } as const satisfies Record<keyof Incident, string>;
 const FIELDS = Object.keys(COLUMNS) as (keyof Incident)[];
 
-const SELECT = `select ${FIELDS.map((field) => `i.${COLUMNS[field]} as "${field}"`).join(', ')}, i.seq::text as seq`;
+export const SELECT_INCIDENT = `select ${FIELDS.map((field) => `i.${COLUMNS[field]} as "${field}"`).join(', ')}, i.seq::text as seq`;
 
 const INSERT = `
 insert into alerting.incident (${FIELDS.map((field) => COLUMNS[field]).join(', ')})
@@ -111,10 +101,10 @@ update alerting.incident set ${FIELDS.map((field, index) => `${COLUMNS[field]} =
  where id = $${FIELDS.indexOf('id') + 1}`;
 
 /** Locks the row: whoever changes an incident has read it so. */
-const LOCK = `${SELECT} from alerting.incident i where i.id = $1 for update`;
+const LOCK = `${SELECT_INCIDENT} from alerting.incident i where i.id = $1 for update`;
 
 /** Index: incident_unresolved. */
-const OPEN = `${SELECT} from alerting.incident i where i.resolved_at is null order by i.seq`;
+const OPEN = `${SELECT_INCIDENT} from alerting.incident i where i.resolved_at is null order by i.seq`;
 
 /** Whoever moves `look_at` on has the look: no other process finds it due. Index: incident_unresolved. */
 const CLAIM_LOOK = `
@@ -168,41 +158,39 @@ const MEMBERS = `
 select alert_id::text as "alertId", incident_id as "incidentId", closed_at as "closedAt"
   from alerting.incident_alert where alert_id = any($1::bigint[])`;
 
+/** Of a whole round at once: a storm of thousands costs as many statements as a single alert. */
 const JOIN = `
 insert into alerting.incident_alert
   (alert_id, incident_id, name, dedupe_key, severity, summary, evidence, runbook, shop, destination, acknowledged_by, joined_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
+select alert_id, incident_id, name, dedupe_key, severity, summary, evidence, runbook, shop, destination, acknowledged_by, at
+  from jsonb_to_recordset($1::jsonb) as i (
+    alert_id bigint, incident_id text, name text, dedupe_key text, severity smallint, summary text, evidence text,
+    runbook text, shop text, destination text, acknowledged_by text, at timestamptz)`;
 
-const REFRESH_ALERT = `
-update alerting.incident_alert
-   set severity = $2, summary = $3, acknowledged_by = $4, closed_at = $5, evidence = $6 where alert_id = $1`;
-
-const ALERTS = `
-select alert_id::text as id, name, dedupe_key as "dedupeKey", severity, summary, evidence, runbook, shop, destination,
-       acknowledged_by as "acknowledgedBy", joined_at as "joinedAt", closed_at as "closedAt"
-  from alerting.incident_alert where incident_id = $1
- order by (closed_at is null) desc, alert_id desc limit 200`;
+const REFRESH_ALERTS = `
+update alerting.incident_alert a
+   set severity = i.severity, summary = i.summary, acknowledged_by = i.acknowledged_by, closed_at = i.closed_at,
+       evidence = i.evidence
+  from jsonb_to_recordset($1::jsonb) as i (
+    alert_id bigint, severity smallint, summary text, acknowledged_by text, closed_at timestamptz, evidence text)
+ where a.alert_id = i.alert_id`;
 
 const ALERT_STAKES = `
 select min(severity)::integer as worst,
-       count(distinct shop) filter (where name = 'subscription-removed')::integer as "removedShops",
-       coalesce(array_agg(distinct destination) filter (where destination is not null), '{}') as destinations
+       count(distinct shop) filter (where name = 'subscription-removed')::integer as "removedShops"
   from alerting.incident_alert where incident_id = $1`;
 
-const APPEND_ENTRY = `
-insert into alerting.incident_event (incident_id, at, kind, actor, text, evidence) values ($1, $2, $3, $4, $5, $6)`;
-
-const TIMELINE = `
-select e.id::text as id, at, kind, actor, text, evidence
-  from alerting.incident_event e where incident_id = $1 order by e.id`;
+/** In their order: ids are given as the rows come. */
+const APPEND_ENTRIES = `
+insert into alerting.incident_event (incident_id, at, kind, actor, text, evidence)
+select incident_id, at, kind, actor, text, evidence
+  from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[]) with ordinality
+    as i (incident_id, at, kind, actor, text, evidence, place)
+ order by place`;
 
 const APPEND_UPDATE = `
 insert into alerting.incident_update (incident_id, at, state, body, actor, next_update_at)
 values ($1, $2, $3, $4, $5, $6)`;
-
-const UPDATES = `
-select u.id::text as id, at, state, body, actor, next_update_at as "nextUpdateAt"
-  from alerting.incident_update u where incident_id = $1 order by u.id desc`;
 
 const CURSOR = `select seq::text as seq from alerting.cursor where name = $1`;
 const ADD_CURSOR = `insert into alerting.cursor (name, seq) values ($1, 0) on conflict do nothing`;
@@ -210,7 +198,8 @@ const ADD_CURSOR = `insert into alerting.cursor (name, seq) values ($1, 0) on co
 const LOCK_CURSOR = `${CURSOR} for update skip locked`;
 const MOVE_CURSOR = `update alerting.cursor set seq = $2 where name = $1`;
 
-type Row<T> = T & Record<string, unknown>;
+/** A row as the driver has it. */
+export type Row<T> = T & Record<string, unknown>;
 
 const valuesOf = (incident: Incident): unknown[] => FIELDS.map((field) => incident[field]);
 
@@ -248,7 +237,10 @@ export class IncidentStore {
   }
 
   async incident(id: string): Promise<Incident | null> {
-    const [row] = await this.database.rows<Row<Incident>>(`${SELECT} from alerting.incident i where i.id = $1`, [id]);
+    const [row] = await this.database.rows<Row<Incident>>(
+      `${SELECT_INCIDENT} from alerting.incident i where i.id = $1`,
+      [id],
+    );
     return row ?? null;
   }
 
@@ -295,60 +287,53 @@ export class IncidentStore {
     return new Map(rows.map(({ alertId, incidentId, closedAt }) => [alertId, { incidentId, closedAt }]));
   }
 
-  async join(client: Queryable, id: string, alert: AlertView, at: Date): Promise<void> {
-    const { name, dedupeKey, severity, summary, evidence, runbook, shop, destination, acknowledged } = alert;
-    const by = acknowledged?.by ?? null;
-    await client.query(JOIN, [
-      alert.id,
-      id,
-      name,
-      dedupeKey,
-      severity,
-      summary,
-      evidence,
-      runbook,
-      shop,
-      destination,
-      by,
+  async join(client: Queryable, joins: readonly AlertJoin[]): Promise<void> {
+    if (joins.length === 0) return;
+    const rows = joins.map(({ incidentId, alert, at }) => ({
+      ...rowOf(alert),
+      incident_id: incidentId,
+      name: alert.name,
+      dedupe_key: alert.dedupeKey,
+      runbook: alert.runbook,
+      shop: alert.shop,
+      destination: alert.destination,
       at,
+    }));
+    await client.query(JOIN, [JSON.stringify(rows)]);
+  }
+
+  /** What alerts say last. Each alert at most once. */
+  async refreshAlerts(client: Queryable, alerts: readonly { alert: AlertView; closedAt: Date | null }[]) {
+    if (alerts.length === 0) return;
+    const rows = alerts.map(({ alert, closedAt }) => ({ ...rowOf(alert), closed_at: closedAt }));
+    await client.query(REFRESH_ALERTS, [JSON.stringify(rows)]);
+  }
+
+  /** The worst that its alerts have said last, and in how many shops a subscription was removed. */
+  async alertStakes(client: Queryable, id: string): Promise<AlertStakes> {
+    const { rows } = await client.query<Row<AlertStakes>>(ALERT_STAKES, [id]);
+    return rows[0] ?? { worst: null, removedShops: 0 };
+  }
+
+  append(client: Queryable, incidentId: string, entry: Omit<IncidentEntry, 'id'>): Promise<void> {
+    return this.appendAll(client, [{ ...entry, incidentId }]);
+  }
+
+  async appendAll(client: Queryable, entries: readonly NewEntry[]): Promise<void> {
+    if (entries.length === 0) return;
+    await client.query(APPEND_ENTRIES, [
+      entries.map(({ incidentId }) => incidentId),
+      entries.map(({ at }) => at),
+      entries.map(({ kind }) => kind),
+      entries.map(({ actor }) => actor),
+      entries.map(({ text }) => text),
+      entries.map(({ evidence }) => evidence),
     ]);
-  }
-
-  async refreshAlert(client: Queryable, alert: AlertView, closedAt: Date | null): Promise<void> {
-    const { id, severity, summary, acknowledged, evidence } = alert;
-    await client.query(REFRESH_ALERT, [id, severity, summary, acknowledged?.by ?? null, closedAt, evidence]);
-  }
-
-  alertsOf(id: string): Promise<IncidentAlert[]> {
-    return this.database.rows<Row<IncidentAlert>>(ALERTS, [id]);
-  }
-
-  async alertStakes(
-    client: Queryable,
-    id: string,
-  ): Promise<{ worst: Severity | null; removedShops: number; destinations: string[] }> {
-    const { rows } = await client.query<{ worst: Severity | null; removedShops: number; destinations: string[] }>(
-      ALERT_STAKES,
-      [id],
-    );
-    return rows[0] ?? { worst: null, removedShops: 0, destinations: [] };
-  }
-
-  async append(client: Queryable, id: string, entry: Omit<IncidentEntry, 'id'>): Promise<void> {
-    await client.query(APPEND_ENTRY, [id, entry.at, entry.kind, entry.actor, entry.text, entry.evidence]);
   }
 
   async tell(client: Queryable, id: string, update: Omit<IncidentUpdate, 'id'>): Promise<void> {
     const { at, state, body, actor, nextUpdateAt } = update;
     await client.query(APPEND_UPDATE, [id, at, state, body, actor, nextUpdateAt]);
-  }
-
-  timeline(id: string): Promise<IncidentEntry[]> {
-    return this.database.rows<Row<IncidentEntry>>(TIMELINE, [id]);
-  }
-
-  updates(id: string): Promise<IncidentUpdate[]> {
-    return this.database.rows<Row<IncidentUpdate>>(UPDATES, [id]);
   }
 
   async cursor(name: string): Promise<string> {
@@ -367,69 +352,27 @@ export class IncidentStore {
   async moveCursor(client: Queryable, name: string, seq: string): Promise<void> {
     await client.query(MOVE_CURSOR, [name, seq]);
   }
-
-  /** Newest first. */
-  async list(
-    filter: { state?: IncidentState | 'open' | 'all'; world?: World },
-    page: { limit: number; cursor?: string },
-  ): Promise<{ items: Incident[]; nextCursor: string | null }> {
-    const rows = await this.database.rows<Row<Incident & { seq: string }>>(
-      `${SELECT} from alerting.incident i
- where ($1::text is null or i.world = $1) and ($2::bigint is null or i.seq < $2)
-   and ($3 = 'all' or i.state = $3 or ($3 = 'open' and i.resolved_at is null))
- order by i.seq desc limit $4`,
-      [filter.world ?? null, page.cursor ?? null, filter.state ?? 'all', page.limit + 1],
-    );
-    const items = rows.slice(0, page.limit);
-    return { items, nextCursor: rows.length > page.limit ? (items.at(-1)?.seq ?? null) : null };
-  }
-
-  async view(incident: Incident, nowMs: number): Promise<IncidentView> {
-    const { id, touchesOrders, alertsOpen, mitigatedAt, resolvedAt } = incident;
-    const shops = await this.shops(id);
-    const { unproved, proofs } = await this.proofs(this.database, id);
-    const waiting = mitigatedAt === null || resolvedAt !== null ? [] : await this.unproved(id, 6);
-    const gate = gateOf(
-      {
-        touchesOrders,
-        alertsOpen,
-        mitigatedAt,
-        resolvedAt,
-        shops: shops.length,
-        unproved,
-        waiting: waiting.map(({ shop, detail }) => ({ shop, missing: detail })),
-        open: incident.ordersLost - incident.ordersUnrecoverable,
-      },
-      nowMs,
-    );
-    return {
-      id,
-      world: incident.world,
-      title: incident.title,
-      cause: incident.cause,
-      severity: incident.severity,
-      severityReason: incident.severityReason,
-      state: incident.state,
-      components: incident.components,
-      shops,
-      touchesOrders,
-      public: incident.isPublic,
-      ordersLost: incident.ordersLost,
-      ordersUnrecoverable: incident.ordersUnrecoverable,
-      ordersLate: incident.ordersLate,
-      ordersRecovered: incident.ordersRecovered,
-      ordersQueued: incident.ordersQueued,
-      alertsOpen,
-      startedAt: incident.startedAt,
-      declaredAt: incident.declaredAt,
-      mitigatedAt,
-      resolvedAt,
-      gate,
-      proofs,
-      nextUpdateAt: incident.nextUpdateAt,
-    };
-  }
 }
+
+export interface AlertStakes {
+  /** `null` = it has no alert. */
+  worst: Severity | null;
+  removedShops: number;
+}
+
+/** What both statements write of an alert, by column. */
+function rowOf({ id, severity, summary, evidence, acknowledged }: AlertView) {
+  return { alert_id: id, severity, summary, evidence, acknowledged_by: acknowledged?.by ?? null };
+}
+
+/** An alert that joins an incident. */
+export interface AlertJoin {
+  incidentId: string;
+  alert: AlertView;
+  at: Date;
+}
+
+export type NewEntry = Omit<IncidentEntry, 'id'> & { incidentId: string };
 
 export interface Member {
   incidentId: string;

@@ -66,11 +66,10 @@ export class IncidentWatch {
     const beganMs = clock.nowMs();
     const seen = await store.incident(id);
     if (seen === null || seen.resolvedAt !== null) return;
-    const { destinations } = await store.alertStakes(database, id);
     const found = await figures.read({
       world: seen.world,
       shops: new Set(await store.shops(id)),
-      destinations: this.destinationsOf(seen, destinations),
+      destinations: this.destinationsOf(seen),
       startedAt: seen.startedAt,
       mitigatedAt: seen.mitigatedAt,
     });
@@ -234,9 +233,12 @@ export class IncidentWatch {
     };
   }
 
-  /** Of a destination's incident: the destinations of its alerts. Else all. */
-  private destinationsOf({ cause }: Incident, ofAlerts: readonly string[]): ReadonlySet<string> | null {
-    return familyOf(cause) === 'destination' && ofAlerts.length > 0 ? new Set(ofAlerts) : null;
+  /** Of an outage: those of its kind. Else all. */
+  private destinationsOf({ cause, world }: Incident): ReadonlySet<string> | null {
+    if (familyOf(cause) !== 'destination') return null;
+    const kind = cause.slice(cause.indexOf(':') + 1);
+    const ofKind = this.deps.registry.destinations().filter((one) => one.kind === kind && one.world === world);
+    return ofKind.length === 0 ? null : new Set(ofKind.map(({ name }) => name));
   }
 }
 

@@ -20,6 +20,7 @@ import { Course } from './course.js';
 import { FigureReader } from './figures.js';
 import { gateOf } from './gate.js';
 import { IncidentFollower } from './incident-follower.js';
+import { IncidentQuery } from './incident-query.js';
 import { IncidentStore, type Incident } from './incident-store.js';
 import { IncidentWatch } from './incident-watch.js';
 
@@ -40,12 +41,14 @@ type Changed = { incident: IncidentView } | { refused: string } | null;
 /** Incidents, wired: what follows alerts, what looks at the orders behind them, and what people do. */
 export class Incidents implements IncidentDesk {
   private readonly store: IncidentStore;
+  private readonly query: IncidentQuery;
   private readonly course: Course;
   private readonly follower: IncidentFollower;
   private readonly watch: IncidentWatch;
 
   constructor(private readonly deps: IncidentsDeps) {
     this.store = new IncidentStore(deps.database);
+    this.query = new IncidentQuery(deps.database, this.store);
     const shared = { ...deps, store: this.store };
     this.course = new Course(shared);
     this.follower = new IncidentFollower({ ...shared, course: this.course });
@@ -65,7 +68,7 @@ export class Incidents implements IncidentDesk {
     filter: { state?: IncidentState | 'open' | 'all'; world?: World },
     page: { limit: number; cursor?: string },
   ): Promise<{ items: IncidentView[]; nextCursor: string | null }> {
-    const { items, nextCursor } = await this.store.list(filter, page);
+    const { items, nextCursor } = await this.query.list(filter, page);
     return { items: await Promise.all(items.map((each) => this.viewOf(each))), nextCursor };
   }
 
@@ -75,15 +78,15 @@ export class Incidents implements IncidentDesk {
   }
 
   timeline(id: string): Promise<IncidentEntry[]> {
-    return this.store.timeline(id);
+    return this.query.timeline(id);
   }
 
   updates(id: string): Promise<IncidentUpdate[]> {
-    return this.store.updates(id);
+    return this.query.updates(id);
   }
 
   alertsOf(id: string): Promise<IncidentAlert[]> {
-    return this.store.alertsOf(id);
+    return this.query.alertsOf(id);
   }
 
   async declare(given: {
@@ -204,7 +207,7 @@ export class Incidents implements IncidentDesk {
   }
 
   private viewOf(incident: Incident): Promise<IncidentView> {
-    return this.store.view(incident, this.deps.clock.nowMs());
+    return this.query.view(incident, this.deps.clock.nowMs());
   }
 }
 
