@@ -140,7 +140,7 @@ export class Product {
 
   /**
    * Does all that is due at this instant. What costs much and is seldom needed rests longer than in production, so that
-   * ten days take a minute or two: that makes Plumbline slower in the simulation than it is, never faster.
+   * days take seconds: that makes Plumbline slower in the simulation than it is, never faster.
    *
    * @param hasNews whether anything came in since the last time
    */

@@ -11,9 +11,7 @@ import { ensurePartitions } from '../kernel/partitions.js';
 import type { Ids, Random } from '../kernel/random.js';
 import type { SecretBox } from '../kernel/secrets.js';
 import type {
-  AdapterOf,
   Destination,
-  DestinationAdapter,
   DestinationKind,
   FlowReader,
   IntakeMinutes,
@@ -29,6 +27,7 @@ import type {
   ShopifyFiles,
   World,
 } from './contract.js';
+import type { AdapterOf, DestinationAdapter } from './destinations/adapter.js';
 import { DeadLetters } from './delivery/dead-letters.js';
 import { Sender } from './delivery/sender.js';
 import { SettleQueue } from './delivery/settle-queue.js';

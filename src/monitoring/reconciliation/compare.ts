@@ -45,7 +45,8 @@ export function judge(
       // A person's matter, with its payload kept: sending it again unchanged would end the same way.
       return { outcome: 'gap', stage: 'accepted', cause: `dead-letter: ${standing.reason ?? 'unknown'}`, then: 'dead' };
     case 'unconfirmable':
-      return { outcome: 'gap', stage: 'received', cause: standing.reason ?? 'unconfirmable', then: 'dead' };
+      // Buried as well, because a repeat could count twice: its letter tells, and nobody calls missing what may be there.
+      return { outcome: 'gap', stage: 'received', cause: `dead-letter: ${standing.reason ?? 'unknown'}`, then: 'dead' };
     case 'missing':
       return gap('received', standing.reason ?? 'absent');
     case 'accepted':

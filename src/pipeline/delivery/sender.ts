@@ -3,19 +3,8 @@ import type { Database } from '../../kernel/database.js';
 import { PlumblineError, messageOf } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
 import type { Random } from '../../kernel/random.js';
-import type {
-  DeliveryItem,
-  Destination,
-  DestinationAdapter,
-  DestinationKind,
-  Formatted,
-  InboxEntry,
-  Outcome,
-  PayloadPointer,
-  PipelineEvent,
-  SendItem,
-  Shop,
-} from '../contract.js';
+import type { Destination, DestinationKind, InboxEntry, PayloadPointer, PipelineEvent, Shop } from '../contract.js';
+import type { DeliveryItem, DestinationAdapter, Formatted, Outcome, SendItem } from '../destinations/adapter.js';
 import type { EventCache, ReadWebhook } from '../event-cache.js';
 import { eventId } from '../event/event-id.js';
 import { SegmentUnreadable } from '../inbox/inbox-reader.js';

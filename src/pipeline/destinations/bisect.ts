@@ -1,4 +1,4 @@
-import type { Outcome } from '../contract.js';
+import type { Outcome } from './adapter.js';
 
 /**
  * What trying a batch came to: an outcome for each item, or `poisoned`: the batch was refused as a whole for the sake

@@ -1,4 +1,5 @@
-import type { DeliveryItem, Destination, EventLine, MoneyPair, PipelineEvent } from '../contract.js';
+import type { Destination, EventLine, MoneyPair, PipelineEvent } from '../contract.js';
+import type { DeliveryItem } from './adapter.js';
 import { add, multiply, subtract } from '../event/money.js';
 
 /**

@@ -1,4 +1,5 @@
-import type { DeliveryItem, Destination, EventLine, Kind, PipelineEvent } from '../contract.js';
+import type { Destination, EventLine, Kind, PipelineEvent } from '../contract.js';
+import type { DeliveryItem } from './adapter.js';
 import { ChosenMoney } from './chosen-money.js';
 
 /**

@@ -1,4 +1,5 @@
-import type { DeliveryItem, Destination, EventLine, Formatted, Kind, PipelineEvent } from '../contract.js';
+import type { Destination, EventLine, Kind, PipelineEvent } from '../contract.js';
+import type { DeliveryItem, Formatted } from './adapter.js';
 import { divide, isZero, subtract } from '../event/money.js';
 import { ChosenMoney } from './chosen-money.js';
 

@@ -1,7 +1,6 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { HttpOut, HttpResult } from '../../kernel/http-out.js';
 import type {
-  AdapterReadBack,
   Destination,
   Kind,
   ReadBackAbility,
@@ -10,6 +9,7 @@ import type {
   ReadBackPresent,
   Shop,
 } from '../contract.js';
+import type { AdapterReadBack } from './adapter.js';
 import { readReport, reportRange, reportRequest, type Report } from './ga4-report.js';
 import { GA4_SETTINGS, type Ga4Settings } from './ga4-settings.js';
 import { GoogleTokens } from './google-account.js';

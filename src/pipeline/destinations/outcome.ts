@@ -1,7 +1,7 @@
 import type { HttpResult } from '../../kernel/http-out.js';
 import { redactText } from '../../kernel/log.js';
 import { retryAfterMs } from '../../kernel/retry-after.js';
-import type { Outcome } from '../contract.js';
+import type { Outcome } from './adapter.js';
 
 const DETAIL_MAX_CHARS = 300;
 

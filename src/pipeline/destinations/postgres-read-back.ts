@@ -4,7 +4,6 @@ import { hasCode, messageOf } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
 import {
   KIND_CODES,
-  type AdapterReadBack,
   type Destination,
   type Kind,
   type ReadBackAbility,
@@ -12,6 +11,7 @@ import {
   type ReadBackPresent,
   type Shop,
 } from '../contract.js';
+import type { AdapterReadBack } from './adapter.js';
 import { OwnSettings } from './own-settings.js';
 import { findSubjects, findSubjectsValues, quotedTable } from './postgres-rows.js';
 import { POSTGRES_SETTINGS, troubleOf, type PostgresSettings } from './postgres-settings.js';

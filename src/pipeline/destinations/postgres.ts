@@ -3,16 +3,8 @@ import type { Clock } from '../../kernel/clock.js';
 import { QuietClient, isDataError } from '../../kernel/database.js';
 import { messageOf } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
-import {
-  KIND_CODES,
-  type DeliveryItem,
-  type Destination,
-  type DestinationAdapter,
-  type Formatted,
-  type Kind,
-  type Outcome,
-  type SendItem,
-} from '../contract.js';
+import { KIND_CODES, type Destination, type Kind } from '../contract.js';
+import type { DeliveryItem, DestinationAdapter, Formatted, Outcome, SendItem } from './adapter.js';
 import { bisect, type Tried } from './bisect.js';
 import { eventRecord } from './event-record.js';
 import { withoutSecrets } from './outcome.js';

@@ -1,8 +1,6 @@
 import { invariant, messageOf } from '../../kernel/errors.js';
 import { redactText } from '../../kernel/log.js';
 import type {
-  AdapterOf,
-  AdapterReadBack,
   Destination,
   Kind,
   ReadBack,
@@ -13,6 +11,7 @@ import type {
   ReadBackPresent,
   Shop,
 } from '../contract.js';
+import type { AdapterOf, AdapterReadBack } from './adapter.js';
 
 const ITEMS_MAX = 1_000;
 const DEADLINE_MS = 30_000; // all requests of one call; each has its own besides

@@ -1,4 +1,5 @@
-import type { DeliveryItem, Destination, EventLine, Formatted, PipelineEvent } from '../contract.js';
+import type { Destination, EventLine, PipelineEvent } from '../contract.js';
+import type { DeliveryItem, Formatted } from './adapter.js';
 import { ChosenMoney } from './chosen-money.js';
 
 export const EVENT_MAX_BYTES = 32 * 1024;

@@ -1,6 +1,7 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { HttpOut } from '../../kernel/http-out.js';
-import type { AdapterReadBack, Destination, Kind, ReadBackAbility, ReadBackCount, ReadBackLater } from '../contract.js';
+import type { Destination, Kind, ReadBackAbility, ReadBackCount, ReadBackLater } from '../contract.js';
+import type { AdapterReadBack } from './adapter.js';
 import { OwnSettings } from './own-settings.js';
 import { unreadable } from './read-back-answer.js';
 import { cannot, later } from './read-back.js';

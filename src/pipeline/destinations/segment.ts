@@ -1,16 +1,8 @@
 import type { Clock } from '../../kernel/clock.js';
 import { messageOf } from '../../kernel/errors.js';
 import type { HttpOut } from '../../kernel/http-out.js';
-import {
-  KIND_CODES,
-  type DeliveryItem,
-  type Destination,
-  type DestinationAdapter,
-  type Formatted,
-  type Kind,
-  type Outcome,
-  type SendItem,
-} from '../contract.js';
+import { KIND_CODES, type Destination, type Kind } from '../contract.js';
+import type { DeliveryItem, DestinationAdapter, Formatted, Outcome, SendItem } from './adapter.js';
 import { bisect, type Tried } from './bisect.js';
 import { faultOutcome, outcomeOf } from './outcome.js';
 import { OwnSettings } from './own-settings.js';

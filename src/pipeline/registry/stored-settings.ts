@@ -1,6 +1,7 @@
 import type { SecretBox } from '../../kernel/secrets.js';
 import { destinationCommon } from '../config.js';
-import type { DestinationAdapter, DestinationKind, DestinationSettings } from '../contract.js';
+import type { DestinationKind, DestinationSettings } from '../contract.js';
+import type { DestinationAdapter } from '../destinations/adapter.js';
 import type { DestinationEntity } from './destination.entity.js';
 
 /** What the registry needs to know of each kind. */

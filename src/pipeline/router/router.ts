@@ -5,16 +5,8 @@ import { messageOf } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
 import { Loop, type LoopHealth, type Round } from '../../kernel/loop.js';
 import type { SecretBox } from '../../kernel/secrets.js';
-import type {
-  AdapterOf,
-  Destination,
-  InboxEntry,
-  PayloadPointer,
-  PipelineEvent,
-  Reading,
-  Shop,
-  World,
-} from '../contract.js';
+import type { Destination, InboxEntry, PayloadPointer, PipelineEvent, Reading, Shop, World } from '../contract.js';
+import type { AdapterOf } from '../destinations/adapter.js';
 import { insertDeadLetter } from '../delivery/dead-letters.js';
 import type { LaneKey } from '../delivery/lane.js';
 import type { EventCache } from '../event-cache.js';

@@ -117,11 +117,11 @@ describe('what an exception means', () => {
       { outcome: 'gap', stage: 'accepted', cause: 'dead-letter: http-400', then: 'dead' },
     ],
     [
-      'nobody can tell',
+      'nobody can tell, and it is buried for a person to decide',
       {},
-      standing('unconfirmable', { reason: 'ambiguous' }),
+      standing('unconfirmable', { reason: 'ambiguous-not-repeatable' }),
       null,
-      { outcome: 'gap', stage: 'received', then: 'dead' },
+      { outcome: 'gap', stage: 'received', cause: 'dead-letter: ambiguous-not-repeatable', then: 'dead' },
     ],
     [
       'found missing by reading back',

@@ -7,12 +7,11 @@ import { SecretBox } from '../../../src/kernel/secrets.js';
 import {
   stateOf,
   type Destination,
-  type DestinationAdapter,
   type InboxEntry,
-  type Outcome,
   type PayloadPointer,
   type Shop,
 } from '../../../src/pipeline/contract.js';
+import type { DestinationAdapter, Outcome } from '../../../src/pipeline/destinations/adapter.js';
 import { DeadLetters } from '../../../src/pipeline/delivery/dead-letters.js';
 import { Lane } from '../../../src/pipeline/delivery/lane.js';
 import { claimDue, type Claim } from '../../../src/pipeline/delivery/queue.js';

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { DeliveryItem, Destination, Kind, Outcome } from '../../../src/pipeline/contract.js';
+import type { Destination, Kind } from '../../../src/pipeline/contract.js';
+import type { DeliveryItem, Outcome } from '../../../src/pipeline/destinations/adapter.js';
 import { testDatabase } from '../../support/test-database.js';
 import { until } from '../../support/until.js';
 import { SECRETS, ga4FarSide, postgresFarSide, segmentFarSide, webhookFarSide, type FarSide } from './far-sides.js';

@@ -1,7 +1,8 @@
 import pg from 'pg';
 import { SystemClock, type Clock } from '../../../src/kernel/clock.js';
 import { silentLogger } from '../../../src/kernel/log.js';
-import type { DeliveryItem, Destination, DestinationAdapter, DestinationKind } from '../../../src/pipeline/contract.js';
+import type { Destination, DestinationKind } from '../../../src/pipeline/contract.js';
+import type { DeliveryItem, DestinationAdapter } from '../../../src/pipeline/destinations/adapter.js';
 import { createAdapters } from '../../../src/pipeline/destinations/registry.js';
 import { Ga4Receiver } from '../../../sandbox/receivers/ga4.js';
 import type { Receiver } from '../../../sandbox/receivers/receiver.js';

@@ -4,13 +4,8 @@ import { Webhook } from 'standardwebhooks';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../src/kernel/clock.js';
 import { silentLogger } from '../../../src/kernel/log.js';
-import {
-  KIND_CODES,
-  type DeliveryItem,
-  type Formatted,
-  type Kind,
-  type PipelineEvent,
-} from '../../../src/pipeline/contract.js';
+import { KIND_CODES, type Kind, type PipelineEvent } from '../../../src/pipeline/contract.js';
+import type { DeliveryItem, Formatted } from '../../../src/pipeline/destinations/adapter.js';
 import { readWebhook } from '../../../src/pipeline/event/read-webhook.js';
 import { createAdapters } from '../../../src/pipeline/destinations/registry.js';
 import { signStandardWebhook, signingKey } from '../../../src/pipeline/destinations/standard-webhook.js';

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../src/kernel/clock.js';
-import type { DeliveryItem, Destination, ReadBackPresent } from '../../../src/pipeline/contract.js';
+import type { Destination, ReadBackPresent } from '../../../src/pipeline/contract.js';
+import type { DeliveryItem } from '../../../src/pipeline/destinations/adapter.js';
 import { DestinationReadBack } from '../../../src/pipeline/destinations/read-back.js';
 import { ga4FarSide } from './far-sides.js';
 import { ACME, destinationOf, itemOf, toSend } from './items.js';

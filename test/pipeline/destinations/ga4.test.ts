@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../src/kernel/clock.js';
 import type { HttpRequest, HttpResult } from '../../../src/kernel/http-out.js';
 import { silentLogger } from '../../../src/kernel/log.js';
-import type { DeliveryItem, Outcome } from '../../../src/pipeline/contract.js';
+import type { DeliveryItem, Outcome } from '../../../src/pipeline/destinations/adapter.js';
 import { Ga4Adapter } from '../../../src/pipeline/destinations/ga4.js';
 import { Ga4ReadBack } from '../../../src/pipeline/destinations/ga4-read-back.js';
 import { ga4FarSide } from './far-sides.js';

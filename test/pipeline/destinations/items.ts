@@ -1,12 +1,5 @@
-import type {
-  DeliveryItem,
-  Destination,
-  DestinationKind,
-  Kind,
-  PipelineEvent,
-  SendItem,
-  Shop,
-} from '../../../src/pipeline/contract.js';
+import type { Destination, DestinationKind, Kind, PipelineEvent, Shop } from '../../../src/pipeline/contract.js';
+import type { DeliveryItem, SendItem } from '../../../src/pipeline/destinations/adapter.js';
 import { eventId } from '../../../src/pipeline/event/event-id.js';
 import { readWebhook } from '../../../src/pipeline/event/read-webhook.js';
 import { entryOf } from '../event/entry.js';

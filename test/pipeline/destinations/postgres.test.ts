@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SystemClock } from '../../../src/kernel/clock.js';
 import { silentLogger } from '../../../src/kernel/log.js';
-import type { DeliveryItem, Destination, Outcome } from '../../../src/pipeline/contract.js';
+import type { Destination } from '../../../src/pipeline/contract.js';
+import type { DeliveryItem, Outcome } from '../../../src/pipeline/destinations/adapter.js';
 import { PostgresAdapter } from '../../../src/pipeline/destinations/postgres.js';
 import { testDatabase } from '../../support/test-database.js';
 import { until } from '../../support/until.js';

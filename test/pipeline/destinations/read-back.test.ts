@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { InvariantBroken } from '../../../src/kernel/errors.js';
 import type {
-  DeliveryItem,
   Destination,
   Kind,
   ReadBackCount,
@@ -9,6 +8,7 @@ import type {
   ReadBackLater,
   ReadBackPresent,
 } from '../../../src/pipeline/contract.js';
+import type { DeliveryItem } from '../../../src/pipeline/destinations/adapter.js';
 import { DestinationReadBack } from '../../../src/pipeline/destinations/read-back.js';
 import type { Receiver } from '../../../sandbox/receivers/receiver.js';
 import { testDatabase } from '../../support/test-database.js';

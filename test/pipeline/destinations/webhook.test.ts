@@ -1,6 +1,6 @@
 import { Webhook } from 'standardwebhooks';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { DeliveryItem, Outcome } from '../../../src/pipeline/contract.js';
+import type { DeliveryItem, Outcome } from '../../../src/pipeline/destinations/adapter.js';
 import { WEBHOOK_SECRET, webhookFarSide } from './far-sides.js';
 import { destinationOf, itemOf, toSend } from './items.js';
 
