@@ -4,8 +4,7 @@ import type { LedgerReader } from '../../pipeline/contract.js';
 import type { SubscriptionBook } from './subscription-book.js';
 
 const HOUR_MS = 3_600_000;
-/** An old answer costs looks at a shop that has just begun to sell again, and a gap that reaches further back; never orders. */
-const READ_EVERY_MS = 5 * 60_000;
+const READ_EVERY_MS = 60_000;
 /** How far back the first reading goes; what is older is in the book, or is not known. */
 const FIRST_SPAN_MS = 48 * HOUR_MS;
 /** Readings overlap: a webhook is counted when it is routed, which may be after its hour. */
@@ -40,7 +39,7 @@ export class LastOrders {
     this.atMs.set(shopId, Math.max(this.atMs.get(shopId) ?? 0, at.getTime()));
   }
 
-  /** Reads on, at most every five minutes. Does not fail. */
+  /** Reads on, at most once a minute. Does not fail. */
   async refresh(): Promise<void> {
     const { ledger, clock, log } = this.deps;
     const nowMs = clock.nowMs();
