@@ -158,6 +158,12 @@ export class IncidentWorld {
       alerts: {
         changes: (afterSeq, limit) =>
           Promise.resolve(this.changes.filter(({ seq }) => BigInt(seq) > BigInt(afterSeq)).slice(0, limit)),
+        signalsOf: (id) =>
+          Promise.resolve(
+            [...this.alerts.values()]
+              .filter(({ foldedInto }) => foldedInto === id)
+              .map(({ shop, severity }, index) => ({ id: String(index), shop, severity, facts: {} })),
+          ),
       },
       reconciliation: this.desk,
       throughput: this.throughput,
