@@ -328,6 +328,19 @@ describe('the gate', () => {
     expect(await world.one()).toMatchObject({ state: 'monitoring', gate: [`${ACME}: reconciliation 2 is queued`] });
   });
 
+  it('is not passed by a proof that was looked up while the trouble came back', async () => {
+    const id = await mitigated();
+    world.desk.become('1', complete);
+    const { signal } = new AbortController();
+    world.desk.meanwhile = async () => {
+      world.desk.meanwhile = () => Promise.resolve();
+      world.opens('subscription-removed');
+      await world.incidents.duties()[0]?.round(signal);
+    };
+    expect(await world.incidents.resolve(id, 'ada')).toHaveProperty('refused');
+    expect(await world.one()).toMatchObject({ state: 'identified', mitigatedAt: null, proofs: [], alertsOpen: 1 });
+  });
+
   it('waits for no shop that has left, and says so', async () => {
     const alerts = [ACME, BOLT].map((shop) => world.opens('subscription-removed', { shop }));
     await world.settle();
