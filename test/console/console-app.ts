@@ -183,6 +183,7 @@ export class ConsoleApp {
       alerts: {
         changes: (afterSeq, limit) =>
           Promise.resolve(this.alertChanges.filter(({ seq }) => Number(seq) > Number(afterSeq)).slice(0, limit)),
+        signalsOf: () => Promise.resolve([]),
       },
       reconciliation: this.reconciliation,
       throughput: this.throughput,

@@ -16,6 +16,7 @@ export interface Beginning {
   severityReason: string;
   components: readonly ComponentId[];
   touchesOrders: boolean;
+  shopsCounted: boolean;
   startedAt: Date;
   declaredAt: Date;
   declaredBy: string | null;
@@ -131,7 +132,8 @@ export class Course {
   }
 
   /** Writes a public update by itself, when the incident is, or by now has become, one for the public. */
-  async tell(client: Queryable, incident: Incident, news: News, shops: number): Promise<void> {
+  async tell(client: Queryable, incident: Incident, news: News, shopCount: number): Promise<void> {
+    const shops = incident.shopsCounted ? shopCount : 0;
     const told: Told = {
       cause: incident.cause,
       severity: incident.severity,

@@ -8,6 +8,7 @@ import {
   beganAt,
   causeOf,
   componentsOf,
+  isRoot,
   placeOf,
   touchesOrders,
   type OpenIncident,
@@ -25,10 +26,18 @@ export interface FollowerDeps {
   database: Database;
   store: IncidentStore;
   course: Course;
-  alerts: Pick<AlertReader, 'changes'>;
+  alerts: Pick<AlertReader, 'changes' | 'signalsOf'>;
   registry: Pick<RegistryReader, 'shops' | 'destinations'>;
   clock: Clock;
   log: Logger;
+}
+
+/** More signals than any alert of many shops has: a fleet's worth. */
+const SIGNALS_MAX = 100_000;
+
+/** @property counted whether the alert names its shops */
+interface Joining extends PlacedAlert {
+  counted: boolean;
 }
 
 /** What one round has read and changed so far; it is written when the round ends. */
@@ -101,7 +110,7 @@ export class IncidentFollower {
       const shops = batch.open.find(({ id }) => id === incident.id)?.shops.size ?? 0;
       if (batch.changed.has(incident.id)) await this.judge(client, incident);
       // Who declared it by hand has named it.
-      if (incident.declaredBy === null) incident.title = titleOf(incident.cause, shops);
+      if (incident.declaredBy === null) incident.title = titleOf(incident.cause, incident.shopsCounted ? shops : 0);
       for (const kind of batch.news.get(incident.id) ?? []) await course.tell(client, incident, { kind }, shops);
       await store.save(client, incident);
     }
@@ -150,10 +159,10 @@ export class IncidentFollower {
   /** Of an alert that is in none: it opens one, joins one, or is no incident. */
   private async place(batch: Batch, { alert, at, change }: AlertChange): Promise<void> {
     if (change === 'closed' || !isGrave(alert)) return;
-    const shops = this.shopsOf(alert);
+    const { shops, counted } = await this.shopsOf(alert);
     const kind = this.kindOf(alert);
     const cause = causeOf(alert, kind);
-    const placed: PlacedAlert = { world: alert.world, cause, shops, beganAt: beganAt(alert), at };
+    const placed: Joining = { world: alert.world, cause, shops, counted, beganAt: beganAt(alert), at };
     const chief = alert.foldedInto ?? alert.inhibitedBy;
     if (chief !== null) {
       // Told by another alert: it is part of that one's incident, or of none.
@@ -167,12 +176,13 @@ export class IncidentFollower {
     await this.flush(batch);
     const incident = await this.deps.course.begin(batch.client, {
       world: alert.world,
-      title: titleOf(cause, shops.length),
+      title: titleOf(cause, counted ? shops.length : 0),
       cause,
       severity: alert.severity,
       severityReason: `an alert of severity ${alert.severity}`,
       components: componentsOf(cause, alert.facts, kind),
       touchesOrders: touchesOrders(cause),
+      shopsCounted: counted,
       startedAt: placed.beganAt,
       declaredAt: at,
       declaredBy: null,
@@ -183,10 +193,10 @@ export class IncidentFollower {
     batch.incidents.set(incident.id, incident);
     batch.open.push({ ...incident, shops: new Set() });
     addNews(batch, incident.id, 'declared');
-    await this.join(batch, alert, placed, incident.id, cause);
+    await this.join(batch, alert, { ...placed, counted: true }, incident.id, cause);
   }
 
-  private async join(batch: Batch, alert: AlertView, placed: PlacedAlert, id: string, cause: string): Promise<void> {
+  private async join(batch: Batch, alert: AlertView, placed: Joining, id: string, cause: string): Promise<void> {
     const { course } = this.deps;
     const { client } = batch;
     const incident = await this.locked(batch, id);
@@ -196,7 +206,10 @@ export class IncidentFollower {
     batch.members.set(alert.id, { incidentId: id, closedAt: null });
     const { summary: text, evidence } = alert;
     batch.entries.push({ incidentId: id, at: placed.at, kind: 'alert-joined', actor: null, text, evidence });
-    const fresh = placed.shops.filter((shop) => !open?.shops.has(shop));
+    // A symptom that names no shop says nothing of which they are; a root that names none concerns them all.
+    const joining = placed.counted || isRoot(placed.cause) ? placed.shops : [];
+    const fresh = joining.filter((shop) => !open?.shops.has(shop));
+    if (!placed.counted && fresh.length > 0) incident.shopsCounted = false;
     batch.shops.set(id, [...(batch.shops.get(id) ?? []), ...fresh]);
     incident.alertsOpen += 1;
     incident.joinedAt = placed.at;
@@ -263,20 +276,27 @@ export class IncidentFollower {
       open[index] = { ...incident, shops: fresh.length > 0 ? new Set([...known.shops, ...fresh]) : known.shops };
   }
 
-  /** An alert that is about no single shop is about every shop that its destinations, or the service, work for. */
-  private shopsOf(alert: AlertView): string[] {
+  /**
+   * The shops of an alert: its own; of one of many shops, those of its signals; else every shop that its destinations, or
+   * the service, work for, because nobody knows which of them are concerned.
+   */
+  private async shopsOf(alert: AlertView): Promise<{ shops: string[]; counted: boolean }> {
     const { shop, destination, world } = alert;
-    if (shop !== null) return [shop];
+    if (shop !== null) return { shops: [shop], counted: true };
+    if (alert.shops > 0 && destination === null) {
+      const signals = await this.deps.alerts.signalsOf(alert.id, SIGNALS_MAX);
+      const named = new Set(signals.flatMap((signal) => signal.shop ?? []));
+      if (named.size > 0) return { shops: [...named], counted: true };
+    }
     const connected = this.connected(world);
     const kind = this.kindOf(alert);
-    if (destination === null && kind === null) return connected.map(({ domain }) => domain);
+    if (destination === null && kind === null) return { shops: connected.map(({ domain }) => domain), counted: false };
     const concerned = this.deps.registry
       .destinations()
       .filter((one) => (destination === null ? one.kind === kind : one.name === destination));
     const ids = new Set(concerned.map(({ id }) => id));
-    return connected
-      .filter(({ destinationIds }) => destinationIds.some((id) => ids.has(id)))
-      .map(({ domain }) => domain);
+    const shops = connected.filter(({ destinationIds }) => destinationIds.some((id) => ids.has(id)));
+    return { shops: shops.map(({ domain }) => domain), counted: false };
   }
 
   private connected(world: AlertView['world']) {

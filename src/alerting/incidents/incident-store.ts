@@ -23,6 +23,8 @@ export interface Incident {
   lossGrewAt: Date | null;
   /** Of the recovered, how many the timeline has told of. */
   recoveredTold: number;
+  /** Whether alerts name its shops; else all are looked at, and no number of them is told. */
+  shopsCounted: boolean;
   /** How many shops the public was told of last. */
   shopsTold: number;
   /** When the public was told last. */
@@ -76,6 +78,7 @@ const COLUMNS = {
   ordersQueued: 'orders_queued',
   lossGrewAt: 'loss_grew_at',
   recoveredTold: 'recovered_told',
+  shopsCounted: 'shops_counted',
   shopsTold: 'shops_told',
   toldAt: 'told_at',
   startedAt: 'started_at',

@@ -174,9 +174,9 @@ export class IncidentWatch {
   private async keepPromise(client: Queryable, incident: Incident, shops: number, proved: number): Promise<void> {
     const { course, clock } = this.deps;
     const nowMs = clock.nowMs();
-    if (incident.declaredBy === null) incident.title = titleOf(incident.cause, shops);
+    if (incident.declaredBy === null) incident.title = titleOf(incident.cause, incident.shopsCounted ? shops : 0);
     const mitigated = incident.mitigatedAt !== null;
-    const still = { kind: 'still', mitigated, proved } as const;
+    const still = { kind: 'still', mitigated: mitigated && incident.touchesOrders, proved, of: shops } as const;
     // It may have become one for the public: `tell` decides.
     if (!incident.isPublic) return course.tell(client, incident, mitigated ? still : { kind: 'declared' }, shops);
     const toldForMs = nowMs - (incident.toldAt ?? incident.declaredAt).getTime();

@@ -26,7 +26,7 @@ import { IncidentWatch } from './incident-watch.js';
 
 export interface IncidentsDeps {
   database: Database;
-  alerts: Pick<AlertReader, 'changes'>;
+  alerts: Pick<AlertReader, 'changes' | 'signalsOf'>;
   reconciliation: ReconciliationDesk;
   throughput: ThroughputReader;
   pipeline: Pick<PipelineReader, 'lanes'>;
@@ -109,6 +109,7 @@ export class Incidents implements IncidentDesk {
       const begun = await this.course.begin(client, {
         ...rest,
         cause: 'declared',
+        shopsCounted: named.length > 0,
         severityReason: `said by ${actor}`,
         startedAt: at,
         declaredAt: at,

@@ -12,7 +12,7 @@ export interface Told {
   cause: string;
   severity: Severity;
   touchesOrders: boolean;
-  /** How many: none is ever named. */
+  /** How many: none is ever named. 0 = nobody knows which. */
   shops: number;
   lost: number;
   unrecoverable: number;
@@ -31,7 +31,7 @@ export interface Told {
  */
 export type News =
   | { kind: 'declared' | 'reopened' | 'scope' }
-  | { kind: 'still'; mitigated: boolean; proved: number }
+  | { kind: 'still'; mitigated: boolean; proved: number; of: number }
   | { kind: 'mitigated' }
   | { kind: 'resolved'; proofs: readonly string[]; notCompared: number };
 
@@ -122,7 +122,7 @@ function sentences(news: News, told: Told, nowAt: Date): string[] {
     case 'still':
       if (!news.mitigated) return ['We are still working on it.', ...figures(told)];
       return [
-        `It goes on no more; the comparison is under way, complete for ${news.proved} of ${stores(told.shops)}.`,
+        `It goes on no more; the comparison is under way, complete for ${news.proved} of ${stores(news.of)}.`,
         ...figures(told),
       ];
     case 'mitigated':
@@ -148,9 +148,7 @@ function begunOf(told: Told): string {
     case 'orders':
       return `Orders of ${stores(told.shops)} have not reached their destinations. They are being brought in.`;
     case 'silence':
-      return `${capital(stores(told.shops))} that usually ${told.shops === 1 ? 'sells' : 'sell'} by now ${
-        told.shops === 1 ? 'sends' : 'send'
-      } no orders. We are looking into why.`;
+      return `No orders come from ${stores(told.shops)} where some usually would by now. We are looking into why.`;
     case 'proof':
       return 'Comparing orders with what has arrived is delayed. Nothing is known to be wrong with them.';
     case 'telling':

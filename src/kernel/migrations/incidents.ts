@@ -19,6 +19,7 @@ create table alerting.incident (
   orders_queued integer not null default 0,    -- held for a destination that does not take them
   loss_grew_at timestamptz,
   recovered_told integer not null default 0,   -- of the recovered, how many the timeline has told of
+  shops_counted boolean not null,              -- false: alerts name no shop, so all are looked at; no number is told
   shops_told integer not null default 0,       -- how many shops the public was told of last
   told_at timestamptz,
   started_at timestamptz not null,

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { CATALOGUE } from '../../../src/alerting/catalogue.js';
 import {
+  FAMILY_OF,
   beganAt,
   causeOf,
   componentsOf,
@@ -20,16 +22,16 @@ describe('an alert is put down to', () => {
     ['subscription-removed', null, 'removal', true],
     ['subscription-countdown', null, 'removal', true],
     ['orders-missing', 'ga4', 'orders', true],
-    ['order-budget-burning', null, 'orders', true],
+    ['throughput-burn-fast', null, 'orders', true],
     ['fleet-silent', null, 'silence', true],
     ['inbox-gap', null, 'intake', true],
-    ['shop-unproved', null, 'proof', false],
+    ['watch-stalled', null, 'proof', false],
     ['store-silent', null, 'silence', true],
     ['destination-refusing', 'ga4', 'destination:ga4', true],
     ['destination-refusing', null, 'destination:unknown', true],
     ['intake-slow', null, 'intake', true],
     ['queue-old', null, 'processing', true],
-    ['worker-pool-shrunk', null, 'processing', true],
+    ['workers-missing', null, 'processing', true],
     ['reconciliation-stale', null, 'proof', false],
     ['notifier-failing', null, 'telling', false],
     ['something-from-outside', null, 'other:something-from-outside', false],
@@ -48,6 +50,12 @@ describe('an alert is put down to', () => {
     ['telling', {}, null, []],
   ])('%s with %j is seen in its components', (cause, facts, kind, components) => {
     expect(componentsOf(cause, facts, kind)).toEqual(components);
+  });
+
+  it('a family that somebody has chosen, for every alert that can page', () => {
+    const pages = CATALOGUE.filter((rule) => rule.class === 'page').map(({ name }) => name);
+    expect(pages.filter((name) => FAMILY_OF[name] === undefined)).toEqual([]);
+    expect(Object.keys(FAMILY_OF).filter((name) => !CATALOGUE.some((rule) => rule.name === name))).toEqual([]);
   });
 
   it('a beginning that its facts know, which is never after it was first seen', () => {

@@ -24,6 +24,8 @@ export const NOON = Date.UTC(2026, 10, 27, 12);
 export class PretendedDesk implements ReconciliationDesk {
   readonly runs: ReconciliationView[] = [];
   gapList: GapView[] = [];
+  /** Happens while a run is asked after: in the middle of somebody's look. */
+  meanwhile: () => Promise<void> = () => Promise.resolve();
 
   constructor(private readonly clock: ManualClock) {}
 
@@ -59,8 +61,9 @@ export class PretendedDesk implements ReconciliationDesk {
     if (run) this.runs[index] = { ...run, startedAt: run.startedAt ?? this.clock.now(), ...given };
   }
 
-  reconciliation(id: string): Promise<ReconciliationView | null> {
-    return Promise.resolve(this.runs.find((run) => run.id === id) ?? null);
+  async reconciliation(id: string): Promise<ReconciliationView | null> {
+    await this.meanwhile();
+    return this.runs.find((run) => run.id === id) ?? null;
   }
 
   reconciliations(filter: { shop?: string; state?: string }, { limit }: { limit: number }) {
@@ -158,6 +161,12 @@ export class IncidentWorld {
       alerts: {
         changes: (afterSeq, limit) =>
           Promise.resolve(this.changes.filter(({ seq }) => BigInt(seq) > BigInt(afterSeq)).slice(0, limit)),
+        signalsOf: (id) =>
+          Promise.resolve(
+            [...this.alerts.values()]
+              .filter(({ foldedInto }) => foldedInto === id)
+              .map(({ shop, severity }, index) => ({ id: String(index), shop, severity, facts: {} })),
+          ),
       },
       reconciliation: this.desk,
       throughput: this.throughput,

@@ -90,11 +90,11 @@ describe('an alert', () => {
     world.opens('subscription-removed');
     await world.settle();
     world.clock.advance(20 * MINUTE);
-    world.opens('order-missing', {
+    world.opens('orders-missing', {
       destination: 'ga4',
       facts: { oldestSoldAt: new Date(NOON + MINUTE).toISOString(), stages: ['logged'] },
     });
-    world.opens('destination-refusing', { shop: null, destination: 'ga4' });
+    world.opens('destination-outage', { shop: null, facts: { destinationKind: 'ga4' } });
     await world.settle();
     const [removal, outage, ...more] = await world.all();
     expect(more).toEqual([]);
@@ -104,7 +104,7 @@ describe('an alert', () => {
   });
 
   it('of the removal, after the orders it explains, becomes the cause', async () => {
-    world.opens('order-missing', { destination: 'ga4', facts: { stages: ['logged'] } });
+    world.opens('orders-missing', { destination: 'ga4', facts: { stages: ['logged'] } });
     await world.settle();
     expect(await world.one()).toMatchObject({ cause: 'orders', state: 'investigating' });
     world.clock.advance(5 * MINUTE);
@@ -132,6 +132,36 @@ describe('an alert', () => {
     world.opens('store-silent', { shop: BOLT, foldedInto: chief });
     await world.settle();
     expect((await world.one()).shops).toEqual([ACME, BOLT]);
+  });
+
+  it('of many shops is about those of its signals', async () => {
+    for (const shop of [ACME, BOLT]) world.opens('store-silent', { shop, severity: 3, foldedInto: '9' });
+    world.addShop('calm');
+    world.opens('store-silent', { id: '9', shop: null, shops: 2 });
+    await world.settle();
+    expect(await world.one()).toMatchObject({ shops: [ACME, BOLT], title: 'No orders arriving from 2 stores' });
+  });
+
+  it('that names no shop looks at all, tells no number, and adds none to the incident that explains it', async () => {
+    const burn = world.opens('throughput-burn-fast', { shop: null, shops: 0, severity: 1 });
+    await world.settle();
+    expect(await world.one()).toMatchObject({
+      shops: [ACME, BOLT],
+      title: 'Orders of some stores delayed at their destinations',
+    });
+    world.happens(burn, 'closed');
+    world.clock.advance(2 * HOUR);
+    world.opens('subscription-removed');
+    world.opens('throughput-burn-fast', { shop: null, shops: 0, severity: 1 });
+    await world.settle();
+    const [, removal, ...more] = await world.all();
+    expect(more).toEqual([]);
+    expect(removal).toMatchObject({
+      cause: 'removal',
+      shops: [ACME],
+      alertsOpen: 2,
+      title: 'Order events of 1 store delayed',
+    });
   });
 
   it('leaves a line for all that happens to it', async () => {
@@ -296,6 +326,19 @@ describe('the gate', () => {
     world.happens('9', 'closed');
     await world.settle();
     expect(await world.one()).toMatchObject({ state: 'monitoring', gate: [`${ACME}: reconciliation 2 is queued`] });
+  });
+
+  it('is not passed by a proof that was looked up while the trouble came back', async () => {
+    const id = await mitigated();
+    world.desk.become('1', complete);
+    const { signal } = new AbortController();
+    world.desk.meanwhile = async () => {
+      world.desk.meanwhile = () => Promise.resolve();
+      world.opens('subscription-removed');
+      await world.incidents.duties()[0]?.round(signal);
+    };
+    expect(await world.incidents.resolve(id, 'ada')).toHaveProperty('refused');
+    expect(await world.one()).toMatchObject({ state: 'identified', mitigatedAt: null, proofs: [], alertsOpen: 1 });
   });
 
   it('waits for no shop that has left, and says so', async () => {

@@ -60,7 +60,7 @@ describe('what the public is told', () => {
       'New orders arrive as they should again. Every order of that time is now compared with what has arrived. Brought in so far: 2 orders. Next update by 12:30 UTC.',
     ],
     [
-      { kind: 'still', mitigated: true, proved: 3 },
+      { kind: 'still', mitigated: true, proved: 3, of: 5 },
       { shops: 5 },
       'It goes on no more; the comparison is under way, complete for 3 of 5 stores. Next update by 12:30 UTC.',
     ],
@@ -115,8 +115,8 @@ describe('what the public is told', () => {
     { kind: 'declared' },
     { kind: 'reopened' },
     { kind: 'scope' },
-    { kind: 'still', mitigated: false, proved: 0 },
-    { kind: 'still', mitigated: true, proved: 1 },
+    { kind: 'still', mitigated: false, proved: 0, of: 0 },
+    { kind: 'still', mitigated: true, proved: 1, of: 2 },
     { kind: 'mitigated' },
     { kind: 'resolved', proofs: ['1'], notCompared: 0 },
   );
