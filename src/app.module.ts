@@ -226,6 +226,7 @@ export class Service {
       reconciliation: monitoring.reconciliation,
       worldOfService: () => this.worldOfService(pipeline),
       http: this.http,
+      settings: { tickets: 'none', alertmanagerUrl: null },
     });
     this.alerting = alerting;
     const parts: Parts = { pipeline, monitoring, alerting, tokens, queries };
@@ -278,7 +279,7 @@ export class Service {
   }
 
   private async listen(parts: Parts): Promise<void> {
-    const { pipeline, monitoring, tokens, queries } = parts;
+    const { pipeline, monitoring, alerting, tokens, queries } = parts;
     const { config } = this;
     const adapter = new FastifyAdapter({
       ...(config.roles.has('intake') ? { serverFactory: intakeServerFactory(pipeline.intake) } : {}),
@@ -304,6 +305,10 @@ export class Service {
       notices: monitoring.notices.book,
       inboundMail: monitoring.notices.door,
       subscriptions: monitoring.subscriptions,
+      alerts: alerting.alerts,
+      silences: alerting.silences,
+      notifications: alerting.notifications,
+      inboundAlerts: alerting.inboundAlerts,
       health: this.healthSources(parts),
       ready: () => this.readiness(pipeline),
       start: () => ({

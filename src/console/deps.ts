@@ -1,3 +1,4 @@
+import type { AlertDesk, InboundAlerts, NotificationReader, SilenceDesk } from '../alerting/contract.js';
 import type { ApiTokens } from '../kernel/auth.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Database, DurabilitySetting } from '../kernel/database.js';
@@ -51,6 +52,10 @@ export interface ConsoleDeps {
   notices: NoticeDesk;
   inboundMail: InboundMail;
   subscriptions: SubscriptionDesk;
+  alerts: AlertDesk;
+  silences: SilenceDesk;
+  notifications: NotificationReader;
+  inboundAlerts: InboundAlerts;
   health: readonly HealthSource[];
   /** Whether this process wants traffic, and if not, why. */
   ready: () => { ready: boolean; reason: string | null };

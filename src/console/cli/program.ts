@@ -16,6 +16,7 @@ import { orderText } from './order-text.js';
 import { addProcesses } from './process-commands.js';
 import { addReconciliation } from './reconciliation-commands.js';
 import { addNotices } from './notice-commands.js';
+import { addAlerts } from './alert-commands.js';
 import { addSignals } from './signal-commands.js';
 import { addSlos } from './slo-commands.js';
 import { addSubscriptions } from './subscription-commands.js';
@@ -89,6 +90,7 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   const cli: Cli = { program, api, width, command, print, list, outcome };
   addReconciliation(cli);
   addSignals(cli);
+  addAlerts(cli);
   addNotices(cli);
   addSubscriptions(cli);
   addThroughput(cli);
