@@ -114,6 +114,7 @@ export class Product {
       reconciliation: monitoring.reconciliation,
       worldOfService: () => 'real',
       http,
+      heartbeats: monitoring.heartbeats,
       settings: { tickets: 'none', alertmanagerUrl: null },
     });
     const product = new Product(pipeline, monitoring, alerting, server, options.clock, options.restsMs ?? RESTS_MS);

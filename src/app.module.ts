@@ -226,6 +226,7 @@ export class Service {
       reconciliation: monitoring.reconciliation,
       worldOfService: () => this.worldOfService(pipeline),
       http: this.http,
+      heartbeats: monitoring.heartbeats,
       settings: { tickets: 'none', alertmanagerUrl: null },
     });
     this.alerting = alerting;

@@ -5,7 +5,7 @@ import type { HttpOut } from '../kernel/http-out.js';
 import type { Logger } from '../kernel/log.js';
 import { Loop, type LoopHealth } from '../kernel/loop.js';
 import type { Ids, Random } from '../kernel/random.js';
-import type { ReconciliationDesk, SignalDesk } from '../monitoring/contract.js';
+import type { HeartbeatReader, ReconciliationDesk, SignalDesk } from '../monitoring/contract.js';
 import type { RegistryReader, World } from '../pipeline/contract.js';
 import { InboundAlertmanager } from './alertmanager/inbound-alerts.js';
 import { OutboundAlertmanager } from './alertmanager/outbound-alerts.js';
@@ -13,7 +13,7 @@ import { AlertBook } from './alerts/alert-desk.js';
 import { AlertRound } from './alerts/alert-round.js';
 import { PageVolume } from './alerts/page-volume.js';
 import type { AlertRecord, Told } from './alerts/record.js';
-import { Watched, type Heartbeats } from './alerts/watched.js';
+import { Watched } from './alerts/watched.js';
 import { Watchdog } from './alerts/watchdog.js';
 import { NotificationLog } from './said/notification-log.js';
 import { SilenceBook } from './silences/silence-book.js';
@@ -36,8 +36,7 @@ export interface AlertingOptions {
   /** The world of what is about no shop and no destination. */
   worldOfService: () => World;
   http: Pick<HttpOut, 'request'>;
-  /** When each of monitoring's duties last did its round; without it, no alert ever says that nobody looks after it. */
-  heartbeats?: Heartbeats;
+  heartbeats: HeartbeatReader;
   settings: AlertSettings;
 }
 
@@ -128,13 +127,13 @@ export class Alerting {
     });
     const watchdog = new Watchdog({ database, clock, worldOfService });
     const volume = new PageVolume({ database, clock, signals });
-    const watched = heartbeats && new Watched({ database, clock, heartbeats });
+    const watched = new Watched({ database, clock, heartbeats });
     const alertmanager = url === null ? null : new OutboundAlertmanager({ url, database, clock, log, http });
     return [
       { name: ALERTS, pauseMs: 500, round: () => round.round() },
       { name: 'watchdog', pauseMs: 60_000, staleAfterMs: 180_000, round: () => watchdog.round() },
       { name: 'page-volume', pauseMs: 60_000, staleAfterMs: 180_000, round: () => volume.round() },
-      ...(watched ? [{ name: 'alert-watch', pauseMs: 30_000, round: () => watched.round() }] : []),
+      { name: 'alert-watch', pauseMs: 30_000, round: () => watched.round() },
       ...(alertmanager
         ? [{ name: 'alertmanager', pauseMs: 5_000, round: (signal: AbortSignal) => alertmanager.round(signal) }]
         : []),

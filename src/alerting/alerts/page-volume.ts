@@ -33,8 +33,8 @@ export function pageVolumeFindings(counts: readonly Counted[]): Finding[] {
       {
         kind: 'page-volume-high',
         subject: world,
+        world,
         facts: {
-          world,
           pagesAtLeast: stepOf(pages),
           offenders: worst.slice(0, OFFENDERS).map(({ name, pages: count }) => `${name} (${stepOf(count)})`),
         },

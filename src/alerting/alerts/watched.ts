@@ -1,15 +1,11 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { Database } from '../../kernel/database.js';
 import type { Round } from '../../kernel/loop.js';
+import type { Heartbeat, HeartbeatReader } from '../../monitoring/contract.js';
 import { CATALOGUE } from '../catalogue.js';
 import { JUDGES } from '../rules/judges.js';
 import { AlertStore } from './alert-store.js';
 import { viewOf } from './record.js';
-
-/** When each of monitoring's duties last did its round well, over all processes. */
-export interface Heartbeats {
-  heartbeats(): Promise<readonly { name: string; beatAt: Date }[]>;
-}
 
 /** Older than this, what a duty has found is no longer known to be so. Duties take two minutes at most. */
 export const UNWATCHED_AFTER_MS = 15 * 60_000;
@@ -19,10 +15,7 @@ export const UNWATCHED_AFTER_MS = 15 * 60_000;
  *
  * What no duty looks for, and what a duty of which nothing is known looks for, is not in it.
  */
-export function unwatched(
-  heartbeats: readonly { name: string; beatAt: Date }[],
-  nowMs: number,
-): ReadonlyMap<string, Date> {
+export function unwatched(heartbeats: readonly Heartbeat[], nowMs: number): ReadonlyMap<string, Date> {
   const beats = new Map(heartbeats.map(({ name, beatAt }) => [name, beatAt]));
   return new Map(
     CATALOGUE.flatMap(({ name, kind }): [string, Date][] => {
@@ -38,7 +31,7 @@ export function unwatched(
  * That the watch itself is stalled is an alert of its own.
  */
 export class Watched {
-  constructor(private readonly deps: { database: Database; clock: Clock; heartbeats: Heartbeats }) {}
+  constructor(private readonly deps: { database: Database; clock: Clock; heartbeats: HeartbeatReader }) {}
 
   async round(): Promise<Round> {
     const { database, clock, heartbeats } = this.deps;
