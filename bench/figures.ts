@@ -3,7 +3,7 @@ import type { Sample, ScenarioResult } from './scenario.js';
 /** One number of a row, measured once a round. */
 export interface Figure {
   label: string;
-  unit: '×' | 'ms' | 's' | 'B' | 'MB' | 'µs' | '/s';
+  unit: '×' | 'ms' | 's' | 'B' | 'MB' | 'µs' | '/s' | '/min';
   values: readonly number[];
   /** Holds on a noisy machine too: processor time and bytes do, rates and latencies do not. */
   steady: boolean;

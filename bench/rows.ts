@@ -311,6 +311,27 @@ export const ROWS: readonly Row[] = [
     figures: (r) => [plain(r, 'at-once', { label: 'RSS', unit: '×', steady: true }, (s) => s.more['rssGrowth'] ?? NaN)],
   },
   {
+    scenario: 'alerts',
+    what: "signals' changes folded into alerts, a minute",
+    aim: { atLeast: 100_000 },
+    floor: { atLeast: 50_000, source: 'T18' },
+    figures: (r) => [plain(r, 'alerts', { label: 'rate', unit: '/min', steady: false }, (s) => s.perSecond * 60)],
+  },
+  {
+    scenario: 'alerts',
+    what: 'the same, times as dear as reading them and writing them once more',
+    aim: null,
+    floor: null,
+    figures: (r) => [cpuRatio(r, 'insert', 'alerts')],
+  },
+  {
+    scenario: 'alerts',
+    what: 'the same: memory at its highest in the last quarter / in the second',
+    aim: { atMost: 1.1 },
+    floor: null,
+    figures: (r) => [plain(r, 'alerts', { label: 'RSS', unit: '×', steady: true }, (s) => s.more['rssGrowth'] ?? NaN)],
+  },
+  {
     scenario: 'two-processes',
     what: 'two intake processes / one',
     aim: { atLeast: 1.6 },

@@ -117,6 +117,8 @@ export class Product {
       pipeline: queries,
       worldOfService: () => 'real',
       http,
+      heartbeats: monitoring.heartbeats,
+      settings: { tickets: 'none', alertmanagerUrl: null },
     });
     const product = new Product(pipeline, monitoring, alerting, server, options.clock, options.restsMs ?? RESTS_MS);
     try {

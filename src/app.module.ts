@@ -228,6 +228,8 @@ export class Service {
       pipeline: queries,
       worldOfService: () => this.worldOfService(pipeline),
       http: this.http,
+      heartbeats: monitoring.heartbeats,
+      settings: { tickets: 'none', alertmanagerUrl: null },
     });
     this.alerting = alerting;
     const parts: Parts = { pipeline, monitoring, alerting, tokens, queries };
@@ -307,6 +309,10 @@ export class Service {
       inboundMail: monitoring.notices.door,
       subscriptions: monitoring.subscriptions,
       incidents: alerting.incidents,
+      alerts: alerting.alerts,
+      silences: alerting.silences,
+      notifications: alerting.notifications,
+      inboundAlerts: alerting.inboundAlerts,
       health: this.healthSources(parts),
       ready: () => this.readiness(pipeline),
       start: () => ({

@@ -1,4 +1,5 @@
 import type { Scenario } from '../scenario.js';
+import { alerts } from './alerts.js';
 import { backlog } from './backlog.js';
 import { bulkListing } from './bulk-listing.js';
 import { comparison } from './comparison.js';
@@ -23,6 +24,7 @@ export const SCENARIOS: readonly Scenario[] = [
   bulkListing,
   comparison,
   fleet,
+  alerts,
   twoProcesses,
   start,
   journal,

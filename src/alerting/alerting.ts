@@ -5,12 +5,21 @@ import type { HttpOut } from '../kernel/http-out.js';
 import type { Logger } from '../kernel/log.js';
 import { Loop, type LoopHealth } from '../kernel/loop.js';
 import type { Ids, Random } from '../kernel/random.js';
-import type { ReconciliationDesk, SignalDesk, ThroughputReader } from '../monitoring/contract.js';
 import type { PipelineReader, RegistryReader, World } from '../pipeline/contract.js';
-import { AlertQuery } from './alerts/alert-query.js';
+import type { HeartbeatReader, ReconciliationDesk, SignalDesk, ThroughputReader } from '../monitoring/contract.js';
+import { InboundAlertmanager } from './alertmanager/inbound-alerts.js';
+import { OutboundAlertmanager } from './alertmanager/outbound-alerts.js';
+import { AlertBook } from './alerts/alert-desk.js';
 import { AlertRound } from './alerts/alert-round.js';
+import { PageVolume } from './alerts/page-volume.js';
+import type { AlertRecord, Told } from './alerts/record.js';
+import { Watched } from './alerts/watched.js';
 import { Watchdog } from './alerts/watchdog.js';
 import { Incidents } from './incidents/incidents.js';
+import { NotificationLog } from './said/notification-log.js';
+import { SilenceBook } from './silences/silence-book.js';
+
+const ALERTS = 'alerts';
 
 export interface AlertingOptions {
   database: Database;
@@ -30,6 +39,16 @@ export interface AlertingOptions {
   /** The world of what is about no shop and no destination. */
   worldOfService: () => World;
   http: Pick<HttpOut, 'request'>;
+  heartbeats: HeartbeatReader;
+  settings: AlertSettings;
+}
+
+/** Who hears of alerts, beside the pager. */
+export interface AlertSettings {
+  /** Where alerts go that can wait for the next working day; `none` = they are listed. */
+  tickets: 'pagerduty' | 'second' | 'none';
+  /** Base URL of an Alertmanager that hears of every alert; `null` = there is none. */
+  alertmanagerUrl: string | null;
 }
 
 /**
@@ -37,16 +56,23 @@ export interface AlertingOptions {
  * on rows keep them from doing one thing twice.
  */
 export class Alerting {
-  readonly alerts: AlertQuery;
   readonly incidents: Incidents;
+  readonly alerts: AlertBook;
+  readonly silences: SilenceBook;
+  readonly notifications: NotificationLog;
+  readonly inboundAlerts: InboundAlertmanager;
   private readonly work: readonly Duty[];
   private readonly loops: readonly Loop[];
   /** When each duty last had nothing more to do; only for `settle`. */
   private readonly restingSinceMs = new Map<Duty, number>();
 
   constructor(private readonly options: AlertingOptions) {
-    const { database, clock, log } = options;
-    this.alerts = new AlertQuery(database);
+    const { database, clock, log, signals } = options;
+    const woken = (): void => this.loops.find(({ name }) => name === ALERTS)?.wake();
+    this.alerts = new AlertBook({ database, clock, woken });
+    this.silences = new SilenceBook({ database, clock, woken });
+    this.notifications = new NotificationLog(database);
+    this.inboundAlerts = new InboundAlertmanager({ signals, log });
     this.incidents = new Incidents({ ...options, alerts: this.alerts });
     this.work = this.duties();
     this.loops = this.work.map((duty) => new Loop({ ...duty, clock, log }));
@@ -94,7 +120,8 @@ export class Alerting {
   }
 
   private alertDuties(): Duty[] {
-    const { database, clock, log, signals, registry, worldOfService } = this.options;
+    const { database, clock, log, signals, registry, worldOfService, heartbeats, settings, http } = this.options;
+    const { alertmanagerUrl: url } = settings;
     const round = new AlertRound({
       database,
       clock,
@@ -102,12 +129,37 @@ export class Alerting {
       signals,
       worldOfService,
       kindOfDestination: (name) => registry.destinations().find((one) => one.name === name)?.kind ?? null,
-      listeners: (alert) => (alert.class === 'page' ? [{ channel: 'pagerduty', recipient: alert.route }] : []),
+      listeners: (alert) => listenersOf(alert, settings),
     });
     const watchdog = new Watchdog({ database, clock, worldOfService });
+    const volume = new PageVolume({ database, clock, signals });
+    const watched = new Watched({ database, clock, heartbeats });
+    const alertmanager = url === null ? null : new OutboundAlertmanager({ url, database, clock, log, http });
     return [
-      { name: 'alerts', pauseMs: 500, round: () => round.round() },
+      { name: ALERTS, pauseMs: 500, round: () => round.round() },
       { name: 'watchdog', pauseMs: 60_000, staleAfterMs: 180_000, round: () => watchdog.round() },
+      { name: 'page-volume', pauseMs: 60_000, staleAfterMs: 180_000, round: () => volume.round() },
+      { name: 'alert-watch', pauseMs: 30_000, round: () => watched.round() },
+      ...(alertmanager
+        ? [{ name: 'alertmanager', pauseMs: 5_000, round: (signal: AbortSignal) => alertmanager.round(signal) }]
+        : []),
     ];
   }
+}
+
+/** Who hears of an alert. Pure. */
+export function listenersOf(
+  { class: grade, route, world }: Pick<AlertRecord, 'class' | 'route' | 'world'>,
+  { tickets, alertmanagerUrl }: AlertSettings,
+): Pick<Told, 'channel' | 'recipient'>[] {
+  if (grade === 'log') return [];
+  const listeners: Pick<Told, 'channel' | 'recipient'>[] = [];
+  if (grade === 'page') listeners.push({ channel: 'pagerduty', recipient: route });
+  else if (tickets === 'pagerduty') listeners.push({ channel: 'pagerduty', recipient: 'routine' });
+  else if (tickets === 'second') listeners.push({ channel: 'second', recipient: 'tickets' });
+  // What is configured outside is for what is real.
+  if (alertmanagerUrl !== null && world === 'real') {
+    listeners.push({ channel: 'alertmanager', recipient: OutboundAlertmanager.recipientOf(alertmanagerUrl) });
+  }
+  return listeners;
 }

@@ -161,6 +161,25 @@ export interface SilenceDesk {
   endSilence(id: string, by: string): Promise<Silence | null>;
 }
 
+// --- from outside ------------------------------------------------------------------------------------------------
+
+/** An alert as an Alertmanager's webhook tells it, version 4. */
+export interface OutsideAlert {
+  status: 'firing' | 'resolved';
+  /** 16 hexadecimal digits: its identity there. */
+  fingerprint: string;
+  labels: Readonly<Record<string, string>>;
+  annotations: Readonly<Record<string, string>>;
+  startsAt: string;
+  endsAt: string;
+  generatorURL?: string | undefined;
+}
+
+export interface InboundAlerts {
+  /** Resolves once it is durable. @param truncated how many the Alertmanager left out */
+  take(alerts: readonly OutsideAlert[], truncated: number): Promise<{ firing: number; resolved: number }>;
+}
+
 // --- what was said -----------------------------------------------------------------------------------------------
 
 /** Why something is said. */

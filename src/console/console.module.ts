@@ -3,6 +3,7 @@ import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 import { ApiTokens } from '../kernel/auth.js';
 import { DeadLettersController } from './dead-letters.http.js';
+import { AlertsController } from './alerts.http.js';
 import { CONSOLE_DEPS, type ConsoleDeps } from './deps.js';
 import { DestinationsController } from './destinations.http.js';
 import { endpointsOf } from './endpoint.js';
@@ -11,7 +12,9 @@ import { HealthController } from './health.http.js';
 import { openApiOf } from './openapi.js';
 import { IncidentsController } from './incidents.http.js';
 import { addInboundEmail } from './inbound-email.js';
+import { InboundAlertmanagerController } from './inbound-alertmanager.http.js';
 import { NoticesController } from './notices.http.js';
+import { NotificationsController } from './notifications.http.js';
 import { OPENAPI, OpenApiController } from './openapi.http.js';
 import { OrdersController } from './orders.http.js';
 import { ProblemFilter } from './problem.filter.js';
@@ -22,6 +25,7 @@ import { ShopsController } from './shops.http.js';
 import { SignalsController } from './signals.http.js';
 import { SilenceController } from './silence.http.js';
 import { SlosController } from './slos.http.js';
+import { SilencesController } from './silences.http.js';
 import { StartPageController } from './start-page.http.js';
 import { SubscriptionsController } from './subscriptions.http.js';
 import { ThroughputController } from './throughput.http.js';
@@ -41,6 +45,10 @@ export const API_CONTROLLERS: readonly Type[] = [
   WebhooksController,
   ReconciliationsController,
   SignalsController,
+  AlertsController,
+  SilencesController,
+  NotificationsController,
+  InboundAlertmanagerController,
   NoticesController,
   SubscriptionsController,
   ThroughputController,

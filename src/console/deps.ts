@@ -1,4 +1,4 @@
-import type { IncidentDesk } from '../alerting/contract.js';
+import type { AlertDesk, InboundAlerts, IncidentDesk, NotificationReader, SilenceDesk } from '../alerting/contract.js';
 import type { ApiTokens } from '../kernel/auth.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Database, DurabilitySetting } from '../kernel/database.js';
@@ -53,6 +53,10 @@ export interface ConsoleDeps {
   inboundMail: InboundMail;
   subscriptions: SubscriptionDesk;
   incidents: IncidentDesk;
+  alerts: AlertDesk;
+  silences: SilenceDesk;
+  notifications: NotificationReader;
+  inboundAlerts: InboundAlerts;
   health: readonly HealthSource[];
   /** Whether this process wants traffic, and if not, why. */
   ready: () => { ready: boolean; reason: string | null };

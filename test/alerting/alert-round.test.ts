@@ -1,34 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Finding } from '../../src/monitoring/contract.js';
 import { MINUTE, alertWorld, shopOf, type AlertWorld } from './alert-world.js';
+import { failing, missing, notice, refusing, removed, silent } from './findings.js';
 
 let world: AlertWorld;
 beforeEach(async () => {
   world = await alertWorld();
-});
-
-const removed = (shop: number, topic = 'orders/paid'): Finding => ({
-  kind: 'subscription-removed',
-  subject: `${shopOf(shop)}/${topic}`,
-  shopId: String(shop),
-  facts: { topic },
-  evidence: '/api/v1/subscriptions',
-});
-
-const silent = (shop: number): Finding => ({
-  kind: 'store-silent',
-  subject: shopOf(shop),
-  shopId: String(shop),
-  facts: { expectedAtLeast: 5 },
-  evidence: '/api/v1/silence',
-});
-
-const refusing = (destination: number): Finding => ({
-  kind: 'destination-refusing',
-  subject: `destination-${destination}`,
-  destinationId: destination,
-  facts: { trouble: 'answered 503' },
-  evidence: '/api/v1/destinations',
 });
 
 const removedKey = (shop: number, topic = 'orders/paid') => `shop:${shopOf(shop)}/${topic}:subscription-removed`;
@@ -146,4 +122,69 @@ it('says it again while nobody acknowledges it: every hour at severity 2', async
     `repeated ${removedKey(1)}`,
     `repeated ${removedKey(1)}`,
   ]);
+});
+
+describe('the flood of 2019', () => {
+  const TOPICS = ['orders/create', 'orders/paid', 'orders/updated', 'refunds/create'];
+  const REMOVED: [number, string][] = [
+    [17, 'orders/paid'],
+    [17, 'orders/updated'],
+    [140, 'orders/create'],
+    [333, 'orders/paid'],
+  ];
+
+  it('pages once for each shop and topic that was removed, for nothing else more than once, and swallows none', async () => {
+    const { signals } = world;
+    // Hundreds of "failing" over some hours, and a few "removed" somewhere between them.
+    for (let hour = 0; hour < 4; hour++) {
+      for (let number = 1; number <= 100; number++) {
+        const shop = hour * 100 + number;
+        for (const topic of TOPICS) await signals.report(failing(shop, 1 + ((number + hour) % 3), topic));
+        if (number % 5 === 0) await signals.report(notice(shop));
+        for (const [gone, topic] of REMOVED) if (gone === shop) await signals.report(removed(shop, topic));
+      }
+      for (let destination = 1; destination <= 30; destination++) await signals.report(refusing(destination));
+      await world.pass(10 * MINUTE);
+    }
+    const said = await world.said();
+    const removals = said.filter((line) => line.startsWith('new ') && line.includes('subscription-removed'));
+    expect(removals.sort()).toEqual(REMOVED.map(([shop, topic]) => `new ${removedKey(shop, topic)}`).sort());
+    const routine = said.filter((line) => !line.includes('subscription-removed'));
+    expect(routine).toEqual([]);
+    const { items } = await world.query.alerts({}, { limit: 50 });
+    expect(
+      items
+        .filter(({ class: grade }) => grade === 'ticket')
+        .map(({ dedupeKey, signals: count }) => [dedupeKey, count])
+        .sort(),
+    ).toEqual([
+      ['delivery:ga4:refusing', 30],
+      ['fleet:subscriptions:failing', 1_600],
+      ['shopify:notices:unclassified', 80],
+    ]);
+  }, 60_000);
+
+  it('pages once for all topics that are near their removal', async () => {
+    for (let shop = 1; shop <= 60; shop++)
+      for (const topic of TOPICS) await world.signals.report(failing(shop, 5, topic));
+    await world.signals.report(removed(7));
+    await world.pass(10 * MINUTE);
+    expect(await world.said()).toEqual([`new ${removedKey(7)}`, 'new fleet:subscriptions:countdown']);
+  });
+});
+
+describe('orders that are missing', () => {
+  it('are told for each shop and destination, and again as graver when they become ten or cannot be brought in', async () => {
+    await world.signals.report(missing(1, 1));
+    await world.signals.report(missing(1, 2, 1, 1));
+    await world.settle();
+    await world.signals.report(missing(1, 1, 12));
+    await world.settle();
+    await world.signals.report(missing(1, 1, 3));
+    await world.settle();
+    const key = (destination: number) => `shop:${shopOf(1)}/destination-${destination}:order-missing`;
+    expect(await world.said()).toEqual([`new ${key(1)}`, `new ${key(2)}`, `changed ${key(1)}`]);
+    const { items } = await world.query.alerts({}, { limit: 5 });
+    expect(items.map(({ severity }) => severity)).toEqual([1, 1]);
+  });
 });

@@ -2,6 +2,8 @@ import { ManualClock } from '../../src/kernel/clock.js';
 import type { Database } from '../../src/kernel/database.js';
 import { silentLogger } from '../../src/kernel/log.js';
 import { AlertQuery } from '../../src/alerting/alerts/alert-query.js';
+import { AlertBook } from '../../src/alerting/alerts/alert-desk.js';
+import { SilenceBook } from '../../src/alerting/silences/silence-book.js';
 import { AlertRound, type AlertRoundDeps } from '../../src/alerting/alerts/alert-round.js';
 import { SignalBook } from '../../src/monitoring/signals/signal-book.js';
 import { testDatabase } from '../support/test-database.js';
@@ -23,10 +25,12 @@ export interface AlertWorld {
   clock: ManualClock;
   signals: SignalBook;
   query: AlertQuery;
+  desk: AlertBook;
+  silences: SilenceBook;
   rounds: AlertRound;
   /** Rounds until there is nothing more to do. */
   settle(): Promise<void>;
-  /** Time passes, with a round every ten seconds. */
+  /** Time passes, with sixty rounds in it, or one every ten seconds. */
   pass(ms: number): Promise<void>;
   /** What was said, in order: `new shop:…`. */
   said(): Promise<string[]>;
@@ -53,17 +57,21 @@ export function alertWorldOn(database: Database, more: Partial<AlertRoundDeps> =
   const settle = async (): Promise<void> => {
     while ((await rounds.round()) === 'busy');
   };
+  const woken = (): void => undefined;
   return {
     database,
     clock,
     signals,
     query: new AlertQuery(database),
+    desk: new AlertBook({ database, clock, woken }),
+    silences: new SilenceBook({ database, clock, woken }),
     rounds,
     settle,
     async pass(ms) {
       const until = clock.nowMs() + ms;
+      const stepMs = Math.max(10_000, ms / 60);
       while (clock.nowMs() < until) {
-        clock.advance(Math.min(10_000, until - clock.nowMs()));
+        clock.advance(Math.min(stepMs, until - clock.nowMs()));
         await settle();
       }
     },

@@ -18,6 +18,11 @@ import { API_BODY_BYTES_MAX, consoleModule } from '../../src/console/console.mod
 import type { StartFacts } from '../../src/console/deps.js';
 import type { DestinationKind, ReplayReport, ReplayRequest, ShopifyAdmin } from '../../src/pipeline/contract.js';
 import { Reconciliation } from '../../src/monitoring/reconciliation/reconciliation.js';
+import { InboundAlertmanager } from '../../src/alerting/alertmanager/inbound-alerts.js';
+import { AlertBook } from '../../src/alerting/alerts/alert-desk.js';
+import { AlertRound } from '../../src/alerting/alerts/alert-round.js';
+import { NotificationLog } from '../../src/alerting/said/notification-log.js';
+import { SilenceBook } from '../../src/alerting/silences/silence-book.js';
 import { Notices, type NoticeOptions } from '../../src/monitoring/notices/notices.js';
 import { SignalBook } from '../../src/monitoring/signals/signal-book.js';
 import { SubscriptionWatch } from '../../src/monitoring/subscriptions/subscription-watch.js';
@@ -67,6 +72,8 @@ export class ConsoleApp {
   /** What the subscription watch was told: `shop id, why`. */
   readonly hints: string[] = [];
   readonly subscriptions: SubscriptionWatch;
+  readonly alerts: AlertBook;
+  readonly silences: SilenceBook;
   /** What Shopify's Admin API answers. */
   admin: ShopifyAdmin['query'] = () => Promise.resolve({ outcome: 'unavailable', detail: 'HTTP 503' });
   /** What has happened to alerts; `incidents` follows it when its duties are done. */
@@ -163,6 +170,9 @@ export class ConsoleApp {
       clock: this.clock,
       log: this.logger(),
     });
+    const woken = (): void => undefined;
+    this.alerts = new AlertBook({ database: db.database, clock: this.clock, woken });
+    this.silences = new SilenceBook({ database: db.database, clock: this.clock, woken });
     this.subscriptions = new SubscriptionWatch({
       database: db.database,
       registry: this.registry,
@@ -238,6 +248,10 @@ export class ConsoleApp {
       inboundMail: self.notices.door,
       subscriptions: self.subscriptions,
       incidents: self.incidents,
+      alerts: self.alerts,
+      silences: self.silences,
+      notifications: new NotificationLog(db.database),
+      inboundAlerts: new InboundAlertmanager({ signals: self.signals, log: self.logger() }),
       health: [{ name: 'all', read: () => self.health[0] as HealthReport }],
       ready: () => ({ ready: self.ready, reason: self.ready ? null : 'starting' }),
       start: () => self.start,
@@ -256,6 +270,20 @@ export class ConsoleApp {
   get url(): string {
     const address = this.app.getHttpServer().address();
     return typeof address === 'object' && address ? `http://127.0.0.1:${address.port}` : '';
+  }
+
+  /** From signals to alerts, as the loop does it. */
+  async foldAlerts(): Promise<void> {
+    const round = new AlertRound({
+      database: this.db.database,
+      clock: this.clock,
+      log: this.logger(),
+      signals: this.signals,
+      worldOfService: () => 'real',
+      kindOfDestination: () => 'ga4',
+      listeners: (alert) => (alert.class === 'page' ? [{ channel: 'pagerduty', recipient: alert.route }] : []),
+    });
+    while ((await round.round()) === 'busy');
   }
 
   token(role: TokenRole): string {

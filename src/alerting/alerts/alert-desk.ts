@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
+import { recordAudit } from '../../kernel/audit.js';
 import type { Database } from '../../kernel/database.js';
 import type { AlertDesk, AlertView } from '../contract.js';
 import { AlertQuery } from './alert-query.js';
@@ -59,6 +60,12 @@ export class AlertBook extends AlertQuery implements AlertDesk {
       alert.lookAt = now;
       await store.writeAlerts([alert]);
       await store.append([{ alertId: id, at: now, ...change, alert: viewOf(alert) }], notifications);
+      await recordAudit(client, clock, {
+        actor: change.actor ?? 'plumbline',
+        action: change.change === 'acknowledged' ? 'alert.acknowledge' : 'alert.unacknowledge',
+        subject: alert.dedupeKey,
+        detail: { alert: id, nextLookAt: alert.acknowledged?.nextLookAt ?? null },
+      });
       return viewOf(alert);
     });
     woken();

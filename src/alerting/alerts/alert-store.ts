@@ -227,6 +227,20 @@ export class AlertStore {
     return records;
   }
 
+  /**
+   * Those that are not closed and whose `unwatchedSince` is not what it should be.
+   *
+   * @param since when nobody has looked, by the alert's name; what is not in it is looked at
+   */
+  async withOtherWatch(since: ReadonlyMap<string, Date>): Promise<AlertRecord[]> {
+    const { rows } = await this.client.query<AlertRow>(
+      `${SELECT_ALERT} left join unnest($1::text[], $2::timestamptz[]) as unwatched (name, since) on unwatched.name = a.name
+        where a.state <> 'closed' and a.unwatched_since is distinct from unwatched.since`,
+      [texts([...since.keys()]), instants([...since.values()])],
+    );
+    return rows.map(recordOf);
+  }
+
   /** @returns `null` = there is none that is not closed */
   async liveById(id: string): Promise<AlertRecord | null> {
     return (await this.live([], [id]))[0] ?? null;

@@ -1,3 +1,4 @@
+import { recordAudit } from '../../kernel/audit.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { Database } from '../../kernel/database.js';
 import { AlertStore } from '../alerts/alert-store.js';
@@ -91,6 +92,8 @@ export class SilenceBook implements SilenceDesk {
             and ($4::text is null or destination = $4)`,
         [now, name, shop, destination],
       );
+      const detail = { match, reason, endsAt };
+      await recordAudit(client, clock, { actor: owner, action: 'silence.create', subject: rows[0]?.id ?? '', detail });
       return rows.map(viewOf);
     });
     woken();
@@ -103,7 +106,7 @@ export class SilenceBook implements SilenceDesk {
     const now = clock.now();
     const ended = await database.transaction(async (client) => {
       await new AlertStore(client).lock();
-      await client.query(
+      const { rowCount } = await client.query(
         `update alerting.silence set ended_at = $2, ended_by = $3 where id = $1 and ended_at is null and ends_at > $2`,
         [id, now, by],
       );
@@ -111,6 +114,7 @@ export class SilenceBook implements SilenceDesk {
         id,
         now,
       ]);
+      if (rowCount !== 0) await recordAudit(client, clock, { actor: by, action: 'silence.end', subject: id });
       const { rows } = await client.query<SilenceRow>(`${SELECT} where id = $1`, [id]);
       return rows.map(viewOf);
     });

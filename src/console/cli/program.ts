@@ -17,6 +17,7 @@ import { addProcesses } from './process-commands.js';
 import { addIncidents } from './incident-commands.js';
 import { addReconciliation } from './reconciliation-commands.js';
 import { addNotices } from './notice-commands.js';
+import { addAlerts } from './alert-commands.js';
 import { addSignals } from './signal-commands.js';
 import { addSlos } from './slo-commands.js';
 import { addSubscriptions } from './subscription-commands.js';
@@ -90,6 +91,7 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   const cli: Cli = { program, api, width, command, print, list, outcome };
   addReconciliation(cli);
   addSignals(cli);
+  addAlerts(cli);
   addNotices(cli);
   addSubscriptions(cli);
   addThroughput(cli);

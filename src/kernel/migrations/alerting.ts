@@ -116,5 +116,6 @@ create table alerting.notification (
 create index notification_waiting on alerting.notification (world, severity, id) where state = 'waiting';
 create index notification_of_key on alerting.notification (channel, dedupe_key, id) where state = 'waiting';
 create index notification_unconfirmed on alerting.notification (confirm_by) where confirm_by is not null;
+create index notification_of_time on alerting.notification (created_at);
 create index notification_of_alert on alerting.notification (alert_id);
 `;
