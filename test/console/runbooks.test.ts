@@ -28,7 +28,7 @@ describe('GET /runbooks', () => {
       expect(answer.headers.get('content-type')).toBe('text/html; charset=utf-8');
       expect(answer.headers.get('content-security-policy')).toMatch(/^default-src 'none'; style-src 'self';/);
       const page = await answer.text();
-      expect(page).not.toMatch(/<script|<style|style=|\son[a-z]+=|<img/);
+      expect(page).not.toMatch(/<script|<style|<img|<[^>]+\s(style|on[a-z]+)=/);
       expect(page.match(/<h1>/g)).toHaveLength(1);
       // Its links lead to pages that there are.
       const names = new Set(shelf.map((each) => each.name));
