@@ -21,6 +21,7 @@ import { ProblemFilter } from './problem.filter.js';
 import { ProcessesController } from './processes.http.js';
 import { addSecurityHeaders } from './security-headers.js';
 import { ReconciliationsController } from './reconciliations.http.js';
+import { RunbooksController } from './runbooks.http.js';
 import { ShopsController } from './shops.http.js';
 import { SignalsController } from './signals.http.js';
 import { SilenceController } from './silence.http.js';
@@ -79,7 +80,7 @@ export class ConsoleModule implements OnModuleInit {
 export function consoleModule(deps: ConsoleDeps): DynamicModule {
   return {
     module: ConsoleModule,
-    controllers: [...API_CONTROLLERS, StartPageController],
+    controllers: [...API_CONTROLLERS, StartPageController, RunbooksController],
     providers: [
       { provide: CONSOLE_DEPS, useValue: deps },
       { provide: ApiTokens, useValue: deps.tokens },

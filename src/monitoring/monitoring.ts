@@ -262,18 +262,20 @@ export class Monitoring {
   ): Promise<{ busy: boolean; failed: { duty: string; error: unknown }[] }> {
     const { signal } = new AbortController();
     const failed: { duty: string; error: unknown }[] = [];
+    const done: string[] = [];
     let busy = false;
     for (const duty of this.work) {
       const nowMs = this.options.clock.nowMs();
       if (nowMs - (this.restingSinceMs.get(duty) ?? -Infinity) < pauseMs(duty)) continue;
       try {
         while ((await duty.round(signal)) === 'busy') busy = true;
-        await this.beats.beat(duty.name);
+        done.push(duty.name);
       } catch (error) {
         failed.push({ duty: duty.name, error });
       }
       this.restingSinceMs.set(duty, nowMs);
     }
+    await this.beats.beat(...done);
     return { busy, failed };
   }
 

@@ -26,6 +26,8 @@ requireTool('chromium')('what a newcomer sees', () => {
   beforeAll(async () => {
     service = await (await BuiltService.start({ PLUMBLINE_SANDBOX: 'on' })).untilReady();
     urls['start-page'] = `${service.url}/`;
+    urls['runbook'] = `${service.url}/runbooks/order-missing`;
+    urls['runbooks'] = `${service.url}/runbooks`;
     urls['sandbox'] = /Sandbox\s+(http:\S+)/.exec(service.stdout)?.[1] ?? '';
     browser = await chromium.launch({ executablePath: toolPath('chromium') ?? '', args: QUIET });
     // Something has been sold and has arrived, so that the pages show what they are for.
@@ -64,7 +66,7 @@ requireTool('chromium')('what a newcomer sees', () => {
     return { page, complaints };
   }
 
-  for (const name of ['start-page', 'sandbox']) {
+  for (const name of ['start-page', 'sandbox', 'runbook', 'runbooks']) {
     for (const width of [360, 1280]) {
       for (const scheme of ['light', 'dark'] as const) {
         it(`shows ${name} at ${width} px, ${scheme}, without scrolling sideways and without a complaint of the browser`, async () => {

@@ -5,7 +5,7 @@ import type { Finding, Heartbeat, HeartbeatReader } from '../contract.js';
 const WRITE_EVERY_MS = 10_000;
 
 const BEAT = `
-insert into monitoring.heartbeat as h (name, beat_at) values ($1, $2)
+insert into monitoring.heartbeat as h (name, beat_at) select name, $2 from unnest($1::text[]) as name order by name
 on conflict (name) do update set beat_at = greatest(h.beat_at, excluded.beat_at)`;
 const READ = `select name, beat_at as "beatAt" from monitoring.heartbeat order by name`;
 
@@ -16,12 +16,13 @@ export class Heartbeats implements HeartbeatReader {
   constructor(private readonly deps: { database: Database; clock: Clock }) {}
 
   /** After every good round; written at most every ten seconds. */
-  async beat(name: string): Promise<void> {
+  async beat(...names: readonly string[]): Promise<void> {
     const nowAt = this.deps.clock.now();
-    const writtenAtMs = this.writtenAtMs.get(name) ?? -Infinity;
-    if (nowAt.getTime() - writtenAtMs < WRITE_EVERY_MS) return;
-    await this.deps.database.query(BEAT, [name, nowAt]);
-    this.writtenAtMs.set(name, nowAt.getTime());
+    const nowMs = nowAt.getTime();
+    const due = names.filter((name) => nowMs - (this.writtenAtMs.get(name) ?? -Infinity) >= WRITE_EVERY_MS);
+    if (due.length === 0) return;
+    await this.deps.database.query(BEAT, [due, nowAt]);
+    for (const name of due) this.writtenAtMs.set(name, nowMs);
   }
 
   heartbeats(): Promise<Heartbeat[]> {

@@ -10,7 +10,7 @@ const DAY_MS = 86_400_000;
 const DAYS_AT_ONCE = 7;
 /** What is older has settled long ago, and no objective reaches back further. */
 const DAYS_BACK = 29;
-const REST_MIN_MS = 10 * 60_000;
+const REST_MIN_MS = 30 * 60_000; // what settles does so by the hour
 /** Adding up never takes more than a twentieth of a connection, however large the fleet. */
 const REST_PER_PASS = 20;
 
