@@ -125,10 +125,8 @@ describe('the commands that the runbooks quote', () => {
   }, 60_000);
 
   it('are understood by the program itself, which is what people type', async () => {
-    for (const args of [['signals'], ['config', 'check']]) {
-      expectUnderstood(await inShell(process.execPath, [CLI, ...args]), args.join(' '));
-    }
-  }, 30_000);
+    expectUnderstood(await inShell(process.execPath, [CLI, 'config', 'check']), 'config check');
+  }, 60_000);
 });
 
 it('serves a page to somebody without a token, also from a build', async () => {

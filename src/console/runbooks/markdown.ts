@@ -30,7 +30,7 @@ export function renderMarkdown(markdown: string, pages: ReadonlySet<string>): Ht
         const body = token.rows.map((row) => `<tr>${cells(row, 'td')}</tr>`).join('');
         return `<div class="wide" tabindex="0"><table>${head}<tbody>${body}</tbody></table></div>\n`;
       },
-      code: ({ text }) => html`<pre tabindex="0"><code>${text}</code></pre> `.text,
+      code: ({ text }) => html`<pre><code>${text}</code></pre> `.text,
     },
   });
   return new Html(marked.parse(markdown, { async: false }));

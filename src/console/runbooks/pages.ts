@@ -26,7 +26,7 @@ export function renderRunbook(page: Runbook, pages: ReadonlySet<string>): string
               ? html``
               : html`<div>
                   <dt>Commands</dt>
-                  <dd>${join(page.commands.map((line) => html`<code>${line}</code> `))}</dd>
+                  <dd>${join(page.commands.map((line) => html`<span class="line"><code>${line}</code></span>`))}</dd>
                 </div>`
           }
           <div>
@@ -122,8 +122,12 @@ dl div { display: grid; grid-template-columns: 7rem minmax(0, 1fr); gap: 0.25rem
 dt, footer, small { color: var(--quiet); }
 dd { margin: 0; }
 code { font: 0.92em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; background: var(--tint); padding: 0.1em 0.3em; border-radius: 3px; }
-pre { margin: 0.75rem 0; padding: 0.75rem 0.9rem; background: var(--tint); border-radius: 4px; overflow-x: auto; }
-pre code { padding: 0; background: none; overflow-wrap: normal; }
+.line { display: block; }
+main { margin-top: 1.5rem; }
+pre { margin: 0.75rem 0; padding: 0.75rem 0.9rem; background: var(--tint); border-radius: 4px; white-space: pre-wrap; }
+pre code { padding: 0; background: none; }
+td code, th code { overflow-wrap: normal; white-space: nowrap; }
+td:last-child { min-width: 12rem; }
 .wide { overflow-x: auto; margin: 0.75rem 0; }
 table { border-collapse: collapse; min-width: 100%; }
 th, td { padding: 0.45rem 0.9rem 0.45rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
