@@ -15,6 +15,7 @@ import { PageVolume } from './alerts/page-volume.js';
 import type { AlertRecord, Told } from './alerts/record.js';
 import { Watched } from './alerts/watched.js';
 import { Watchdog } from './alerts/watchdog.js';
+import { ruleNamed } from './catalogue.js';
 import { Incidents } from './incidents/incidents.js';
 import { NotificationLog } from './said/notification-log.js';
 import { SilenceBook } from './silences/silence-book.js';
@@ -149,7 +150,7 @@ export class Alerting {
 
 /** Who hears of an alert. Pure. */
 export function listenersOf(
-  { class: grade, route, world }: Pick<AlertRecord, 'class' | 'route' | 'world'>,
+  { name, class: grade, route, world }: Pick<AlertRecord, 'name' | 'class' | 'route' | 'world'>,
   { tickets, alertmanagerUrl }: AlertSettings,
 ): Pick<Told, 'channel' | 'recipient'>[] {
   if (grade === 'log') return [];
@@ -157,8 +158,8 @@ export function listenersOf(
   if (grade === 'page') listeners.push({ channel: 'pagerduty', recipient: route });
   else if (tickets === 'pagerduty') listeners.push({ channel: 'pagerduty', recipient: 'routine' });
   else if (tickets === 'second') listeners.push({ channel: 'second', recipient: 'tickets' });
-  // What is configured outside is for what is real.
-  if (alertmanagerUrl !== null && world === 'real') {
+  // What is configured outside is for what is real; and an Alertmanager need not hear from us what it told us.
+  if (alertmanagerUrl !== null && world === 'real' && ruleNamed(name)?.kind !== 'external') {
     listeners.push({ channel: 'alertmanager', recipient: OutboundAlertmanager.recipientOf(alertmanagerUrl) });
   }
   return listeners;

@@ -177,7 +177,10 @@ export interface OutsideAlert {
 
 export interface InboundAlerts {
   /** Resolves once it is durable. @param truncated how many the Alertmanager left out */
-  take(alerts: readonly OutsideAlert[], truncated: number): Promise<{ firing: number; resolved: number }>;
+  take(
+    alerts: readonly OutsideAlert[],
+    truncated: number,
+  ): Promise<{ firing: number; resolved: number; /** Passed over: we had sent them out ourselves. */ ours: number }>;
 }
 
 // --- what was said -----------------------------------------------------------------------------------------------

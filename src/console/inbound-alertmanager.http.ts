@@ -32,7 +32,11 @@ const TAKE = {
   summary: 'The webhook receiver of an Alertmanager (version 4): its alerts become signals of kind external',
   role: 'responder',
   body: payload,
-  answer: z.strictObject({ firing: z.int(), resolved: z.int() }),
+  answer: z.strictObject({
+    firing: z.int(),
+    resolved: z.int(),
+    ours: z.int().meta({ description: 'Passed over: Plumbline had sent them out itself.' }),
+  }),
 } satisfies EndpointSpec;
 
 /**
@@ -44,7 +48,7 @@ export class InboundAlertmanagerController {
   constructor(@Inject(CONSOLE_DEPS) private readonly deps: ConsoleDeps) {}
 
   @Endpoint(TAKE)
-  take(@Input() { body }: InputOf<typeof TAKE>): Promise<{ firing: number; resolved: number }> {
+  take(@Input() { body }: InputOf<typeof TAKE>): Promise<{ firing: number; resolved: number; ours: number }> {
     return this.deps.inboundAlerts.take(body.alerts, body.truncatedAlerts);
   }
 }

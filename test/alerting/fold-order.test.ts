@@ -113,23 +113,28 @@ async function live(steps: readonly Step[], order: (things: number[]) => number[
 }
 
 describe('whatever the order of findings, and however they are batched', () => {
-  it('the same alerts are left and the same keys were told; each page once, each end once, and only to who was told', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 6 }), fc.boolean(), async (steps, backwards) => {
-        const straight = await live(steps, (things) => things, true);
-        const other = await live(steps, (things) => (backwards ? things.reverse() : things), false);
-        expect(other.live).toEqual(straight.live);
-        expect(other.told).toEqual(straight.told);
-        for (const { perAlert } of [straight, other]) {
-          for (const alert of perAlert) {
-            expect(alert.opened).toBeLessThanOrEqual(1);
-            expect(alert.told).toBeLessThanOrEqual(1);
-            expect(alert.resolved).toBe(alert.state === 'closed' ? alert.told : 0);
-            if (alert.page && alert.state === 'open' && !alert.muted) expect(alert.told).toBe(1);
+  // 77 once folded shops into an alert of many shops in one order, and not in another.
+  it.each([2019, 77])(
+    'the same alerts are left and the same keys were told; each page once, each end once, and only to who was told (seed %d)',
+    async (seed) => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 6 }), fc.boolean(), async (steps, backwards) => {
+          const straight = await live(steps, (things) => things, true);
+          const other = await live(steps, (things) => (backwards ? things.reverse() : things), false);
+          expect(other.live).toEqual(straight.live);
+          expect(other.told).toEqual(straight.told);
+          for (const { perAlert } of [straight, other]) {
+            for (const alert of perAlert) {
+              expect(alert.opened).toBeLessThanOrEqual(1);
+              expect(alert.told).toBeLessThanOrEqual(1);
+              expect(alert.resolved).toBe(alert.state === 'closed' ? alert.told : 0);
+              if (alert.page && alert.state === 'open' && !alert.muted) expect(alert.told).toBe(1);
+            }
           }
-        }
-      }),
-      { numRuns: 12, seed: 2019, endOnFailure: true },
-    );
-  }, 180_000);
+        }),
+        { numRuns: 8, seed, endOnFailure: true },
+      );
+    },
+    180_000,
+  );
 });

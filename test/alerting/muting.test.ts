@@ -191,3 +191,27 @@ describe('whoever takes an alert on', () => {
     expect(await world.desk.acknowledge('999', 'ann', null, new Date(NOON + HOUR))).toBeNull();
   });
 });
+
+describe('many shops that are each quiet', () => {
+  it('are quiet together, and are heard together when they are not quiet any more', async () => {
+    for (let shop = 1; shop <= 7; shop++) {
+      await world.silences.silence({ shop: shopOf(shop) }, 'ann', 'moving house', new Date(NOON + HOUR));
+      await world.signals.report(silent(shop));
+    }
+    await world.pass(20 * MINUTE);
+    expect(await world.said()).toEqual([]);
+    await world.pass(HOUR);
+    expect(await world.said()).toEqual(['new fleet:shops:silent']);
+  });
+
+  it('are counted once each, whoever is looked at together', async () => {
+    for (let shop = 1; shop <= 7; shop++) await world.signals.report(silent(shop));
+    await world.pass(5 * MINUTE);
+    for (let shop = 8; shop <= 9; shop++) await world.signals.report(silent(shop));
+    await world.pass(5 * MINUTE);
+    expect((await world.query.alerts({}, { limit: 20 })).items.find(({ shop }) => shop === null)).toMatchObject({
+      signals: 9,
+      shops: 9,
+    });
+  });
+});

@@ -8,6 +8,9 @@ const NAME_CHARS_MAX = 64;
 const VALUE_CHARS_MAX = 256;
 const SUMMARY_CHARS_MAX = 500;
 
+/** What our own alerts carry as their label `service`. */
+export const OURS = 'plumbline';
+
 /** Annotations that say what is so, the best first. */
 const SUMMARIES = ['summary', 'message', 'description'];
 
@@ -18,8 +21,13 @@ const SUMMARIES = ['summary', 'message', 'description'];
 export class InboundAlertmanager implements InboundAlerts {
   constructor(private readonly deps: { signals: Pick<SignalDesk, 'report' | 'close'>; log: Logger }) {}
 
-  async take(alerts: readonly OutsideAlert[], truncated: number): Promise<{ firing: number; resolved: number }> {
+  async take(
+    given: readonly OutsideAlert[],
+    truncated: number,
+  ): Promise<{ firing: number; resolved: number; ours: number }> {
     const { signals, log } = this.deps;
+    // Ours, come back: taken for news, each would be sent out again under another name, and so for ever.
+    const alerts = given.filter(({ labels }) => labels['service'] !== OURS);
     if (truncated > 0) log.warn({ truncated }, 'an Alertmanager left alerts out; raise max_alerts of its receiver');
     for (const alert of alerts) {
       if (alert.status === 'resolved') {
@@ -34,7 +42,7 @@ export class InboundAlertmanager implements InboundAlerts {
       });
     }
     const resolved = alerts.filter(({ status }) => status === 'resolved').length;
-    return { firing: alerts.length - resolved, resolved };
+    return { firing: alerts.length - resolved, resolved, ours: given.length - alerts.length };
   }
 }
 

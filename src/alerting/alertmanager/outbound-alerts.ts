@@ -4,6 +4,7 @@ import type { HttpOut } from '../../kernel/http-out.js';
 import type { Logger } from '../../kernel/log.js';
 import type { Round } from '../../kernel/loop.js';
 import type { Severity } from '../contract.js';
+import { OURS } from './inbound-alerts.js';
 
 /** An Alertmanager keeps no alert of its own: what is not sent again before its end counts as resolved. */
 const SEND_EVERY_MS = 60_000;
@@ -12,12 +13,12 @@ const FIRES_FOR_MS = 5 * 60_000;
 const RESOLVED_FOR_MS = 5 * 60_000;
 const ALERTS_A_POST = 500;
 
-/** What is open and not muted, and what has been closed lately. Indexes: alert_live_by_name, alert_closed. */
+/** What is open and not muted, and what has been closed lately; what an Alertmanager told us it knows. Indexes: alert_live_by_name, alert_closed. */
 const READ = `
 select name, dedupe_key as "dedupeKey", class, severity, summary, evidence, runbook, shop, destination, signals, shops,
        first_seen_at as "firstSeenAt", closed_at as "closedAt"
   from alerting.alert
- where world = 'real' and class in ('page', 'ticket')
+ where world = 'real' and class in ('page', 'ticket') and not starts_with(name, 'external-')
    and (state = 'open' and folded_into is null and inhibited_by is null and silenced_by is null
         or state = 'closed' and (closed_at > $1 or id = any($2::bigint[])) and told @> '[{"channel": "alertmanager"}]')
  order by id`;
@@ -65,7 +66,7 @@ export function postableOf(alert: SentAlert, now: Date): Record<string, unknown>
       severity: WORDS[severity],
       class: alert.class,
       dedupe_key: dedupeKey,
-      service: 'plumbline',
+      service: OURS,
       ...(shop === null ? {} : { shop }),
       ...(destination === null ? {} : { destination }),
     },

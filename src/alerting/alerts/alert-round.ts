@@ -8,7 +8,7 @@ import { CATALOGUE, GROUP_WAIT_MS, inhibitedByName, ruleNamed } from '../catalog
 import { AlertStore, type Wakes } from './alert-store.js';
 import { collapse } from './collapse.js';
 import { fold, foldingOf, keysOf, type Book, type Folding } from './fold.js';
-import { look, type Said, type Surroundings } from './look.js';
+import { look, recordOpened, type Said, type Surroundings } from './look.js';
 import { liveKey, type AlertRecord, type Membership } from './record.js';
 
 /** Changes folded in one transaction: some hundred milliseconds of work at most. */
@@ -125,7 +125,8 @@ export class AlertRound {
       };
       const said: Said = { changes: [], notifications: [] };
       const fleets = collapse(alerts, surroundings, await store.ids(alerts.length));
-      const before = new Map(alerts.map(({ id, state, severity }) => [id, { state, severity }]));
+      for (const fleet of fleets) recordOpened(fleet, said);
+      const before = new Map(alerts.map((alert) => [alert.id, { ...alert }]));
       // The alerts of many shops first: the others are folded into them.
       const ordered = [...fleets, ...alerts.filter((one) => one.isFleet), ...alerts.filter((one) => !one.isFleet)];
       for (const alert of ordered) {
@@ -170,10 +171,8 @@ function causesOf(alerts: readonly AlertRecord[]): { world: World; key: string }
 }
 
 function groupKeysOf(alerts: readonly AlertRecord[]): { world: World; key: string }[] {
-  return [
-    ...causesOf(alerts),
-    ...alerts.filter(({ isFleet }) => isFleet).map(({ world, dedupeKey }) => ({ world, key: dedupeKey })),
-  ];
+  const fleets = alerts.filter(({ isFleet }) => isFleet).map((fleet) => ({ ...fleet, cause: fleet.dedupeKey }));
+  return causesOf([...alerts, ...fleets]);
 }
 
 function sourceNamesOf(alerts: readonly AlertRecord[]): string[] {
@@ -194,7 +193,7 @@ const nobody = (now: Date): Wakes => ({
 
 function wakesOf(
   looked: readonly AlertRecord[],
-  before: ReadonlyMap<string, Pick<AlertRecord, 'state' | 'severity'>>,
+  before: ReadonlyMap<string, AlertRecord>,
   { now, groups }: Surroundings,
 ): Wakes {
   const wakes = nobody(now);
@@ -204,6 +203,10 @@ function wakesOf(
     const was = before.get(id);
     const opened = state === 'open' && was?.state !== 'open';
     const closed = state === 'closed' && was?.state !== 'closed';
+    const wasQuiet = was !== undefined && (was.inhibitedBy !== null || was.silencedBy !== null);
+    const isQuiet = alert.inhibitedBy !== null || alert.silencedBy !== null;
+    if (cause !== null && ruleNamed(name)?.collapses === true && wasQuiet !== isQuiet)
+      wakes.fleets.push({ world, key: cause });
     if (opened && isFleet) wakes.fleetsOpened.push({ world, key: dedupeKey });
     if (closed && isFleet) wakes.fleetsOver.push(id);
     if (closed || alert.silencedBy !== null) wakes.sourcesOver.push(id);

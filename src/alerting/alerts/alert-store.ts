@@ -280,10 +280,11 @@ export class AlertStore {
       Omit<Group, 'fleet'> & { world: World; cause: string } & Record<string, unknown>
     >(
       `select a.world, a.cause, count(*)::integer as alerts, count(distinct a.shop)::integer as shops,
-              min(a.severity) as worst, min(a.first_seen_at) as "firstSeenAt"
+              min(a.severity) as worst, min(a.first_seen_at) as "firstSeenAt",
+              (count(*) filter (where a.inhibited_by is null and a.silenced_by is null))::integer as audible
          from alerting.alert a join unnest($1::text[], $2::text[]) as wanted (world, cause)
            on a.world = wanted.world and a.cause = wanted.cause
-        where a.state <> 'closed' and a.inhibited_by is null and a.silenced_by is null group by a.world, a.cause`,
+        where a.state <> 'closed' group by a.world, a.cause`,
       given,
     );
     const fleets = await this.client.query<AlertRow>(

@@ -1,4 +1,4 @@
-import { ruleNamed } from '../catalogue.js';
+import { GROUP_WAIT_MS, ruleNamed } from '../catalogue.js';
 import { COLLAPSE_ABOVE, type Surroundings } from './look.js';
 import { Tally, liveKey, type AlertRecord } from './record.js';
 
@@ -25,7 +25,7 @@ export function collapse(
       id: nextId(),
       dedupeKey: alert.cause,
       severity: group.worst,
-      state: 'pending',
+      state: 'open',
       summary: (rule.summaryOfMany?.(count, alert) ?? alert.summary).slice(0, 1_024),
       facts: {},
       evidence: `/api/v1/alerts?name=${alert.name}`,
@@ -37,9 +37,10 @@ export function collapse(
       count: group.alerts,
       firstSeenAt: group.firstSeenAt,
       lastSeenAt: now,
-      dueAt: now,
+      // Told a moment later: by then each shop's alert has been looked at, and it is known whether any may be heard.
+      dueAt: new Date(now.getTime() + GROUP_WAIT_MS),
       lookAt: now,
-      openedAt: null,
+      openedAt: now,
       closedAt: null,
       acknowledged: null,
       foldedInto: null,

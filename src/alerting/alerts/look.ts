@@ -29,6 +29,8 @@ export interface ActiveSilence {
 export interface Group {
   alerts: number;
   shops: number;
+  /** How many of them nothing makes quiet, as far as they have been looked at. */
+  audible: number;
   worst: Severity;
   firstSeenAt: Date;
   /** The open alert of many shops. */
@@ -75,7 +77,8 @@ export function look(alert: AlertRecord, surroundings: Surroundings, said: Said)
     raise(alert, rule, group, said, now);
     if (alert.state === 'open') {
       mute(alert, rule, group, surroundings, said);
-      tell(alert, surroundings, said);
+      // When each shop's own is explained or silenced, all of them together are no news either.
+      if (!alert.isFleet || (group?.audible ?? 0) > 0) tell(alert, surroundings, said);
     }
   }
   if (isOver) close(alert, said, now);
@@ -227,6 +230,11 @@ function nextLook(alert: AlertRecord, { now, silences }: Surroundings): Date | n
   }
   const given = instants.filter((instant) => instant != null).map((instant) => instant.getTime());
   return given.length === 0 ? null : new Date(Math.min(...given));
+}
+
+/** Of one that is made open. */
+export function recordOpened(alert: AlertRecord, said: Said): void {
+  record(alert, 'opened', said, alert.openedAt ?? alert.firstSeenAt);
 }
 
 function record(
