@@ -209,7 +209,7 @@ export class Service {
         id: systemIds.token(9),
         roles: [...config.roles].sort(),
         vitals: () => this.vitals.read(),
-        loops: () => pipeline.loops(),
+        loops: () => [...pipeline.loops(), ...(this.alerting?.health() ?? [])],
       },
     });
     this.monitoring = monitoring;

@@ -3,7 +3,7 @@ import type { Logger } from '../kernel/log.js';
 import { CONSOLE_DEPS, type ConsoleDeps } from './deps.js';
 import { Problem } from './problem.js';
 import { RUNBOOK_STYLE, renderRunbook, renderRunbookIndex } from './runbooks/pages.js';
-import { readRunbooks, type Runbook } from './runbooks/shelf.js';
+import { readFirstSteps, readRunbooks, type Runbook } from './runbooks/shelf.js';
 import { PAGE_SECURITY_POLICY } from './security-headers.js';
 
 /** A release has the pages that it has: whoever is woken may keep one open, and the database need not answer. */
@@ -16,9 +16,9 @@ export class RunbooksController {
   private readonly pages: ReadonlyMap<string, string>;
 
   constructor(@Inject(CONSOLE_DEPS) deps: Pick<ConsoleDeps, 'log'>) {
-    const shelf = shelfOrNothing(deps.log);
+    const { shelf, first } = shelfOrNothing(deps.log);
     const names = new Set(shelf.map(({ name }) => name));
-    this.index = renderRunbookIndex(shelf);
+    this.index = renderRunbookIndex(shelf, first);
     this.pages = new Map(shelf.map((page) => [page.name, renderRunbook(page, names)]));
   }
 
@@ -49,11 +49,11 @@ export class RunbooksController {
 }
 
 /** Pages that were left out of a release, or spoilt in it, must not keep orders from being taken in. */
-function shelfOrNothing(log: Logger): Runbook[] {
+function shelfOrNothing(log: Logger): { shelf: Runbook[]; first: string } {
   try {
-    return readRunbooks();
+    return { shelf: readRunbooks(), first: readFirstSteps() };
   } catch (error) {
     log.error({ err: error }, 'the runbooks cannot be read; none is served');
-    return [];
+    return { shelf: [], first: '' };
   }
 }

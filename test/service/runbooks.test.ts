@@ -11,7 +11,7 @@ import { until } from '../support/until.js';
 
 const CLI = fileURLToPath(new URL('../../dist/src/console/cli/main.js', import.meta.url));
 /** What a placeholder stands for when the running world has none of it: the answer is then "no", which is one. */
-const NONE = '1';
+const NONE = '123456789012';
 
 interface Ran {
   exitCode: number | null;
@@ -57,6 +57,8 @@ async function filled(text: string): Promise<string> {
     [/dead-letters/, '/dead-letters?state=all'],
     [/reconciliation /, '/reconciliations'],
     [/notices/, '/notices'],
+    [/ alert /, '/alerts'],
+    [/ incident /, '/incidents?state=all'],
   ];
   const list = ids.find(([command]) => command.test(text))?.[1];
   const id = (list === undefined ? undefined : (await first(list))?.['id']) ?? NONE;

@@ -130,6 +130,19 @@ describe('a first run', () => {
     const { status, services } = await health(service);
     expect(services.filter((each) => each.state !== 'ok')).toEqual([]);
     expect(status).toBe('ok');
+    // It says of itself that it is there, that its duties are done, and what it has achieved.
+    const measured = async () => (await api('/slos?world=sandbox')) as unknown as { items: { state: string }[] };
+    await until(async () => (await measured()).items.some(({ state }) => state === 'ok'), {
+      timeoutMs: 45_000,
+      everyMs: 500,
+      what: 'an objective is measured',
+    });
+    expect(await api('/processes')).toMatchObject({
+      items: [{ roles: ['intake', 'watch', 'web', 'worker'], silent: false, stuck: [] }],
+    });
+    expect((await api('/duties')).items.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['reconciliation', 'slo', 'process-watch']),
+    );
     const page = await (await fetch(`${service.url}/`)).text();
     expect(page).toContain(control);
 

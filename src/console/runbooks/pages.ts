@@ -30,6 +30,10 @@ export function renderRunbook(page: Runbook, pages: ReadonlySet<string>): string
                 </div>`
           }
           <div>
+            <dt>Before</dt>
+            <dd><a href="/runbooks#first">Take it on</a>, so that nobody else is woken for it</dd>
+          </div>
+          <div>
             <dt>Told as</dt>
             <dd>${join(about.map((one, index) => html`${index === 0 ? '' : ', '}${one}`))}</dd>
           </div>
@@ -39,8 +43,8 @@ export function renderRunbook(page: Runbook, pages: ReadonlySet<string>): string
   );
 }
 
-/** All of them, what wakes people first. */
-export function renderRunbookIndex(shelf: readonly Runbook[]): string {
+/** What to do first, and all of them. @param first markdown */
+export function renderRunbookIndex(shelf: readonly Runbook[], first: string): string {
   const listOf = (pages: readonly Runbook[]): Html =>
     html`<ul class="index">
       ${join(
@@ -62,6 +66,8 @@ export function renderRunbookIndex(shelf: readonly Runbook[]): string {
         </p>
       </header>
       <main>
+        <h2 id="first">First, whatever it is</h2>
+        ${renderMarkdown(first, new Set(shelf.map(({ name }) => name)))}
         <h2 id="alerts">What alerts tell of</h2>
         ${listOf(shelf.filter(({ code }) => code === null))}
         <h2 id="errors">Why the service does not start, or works with less</h2>
@@ -126,8 +132,8 @@ code { font: 0.92em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; ov
 main { margin-top: 1.5rem; }
 pre { margin: 0.75rem 0; padding: 0.75rem 0.9rem; background: var(--tint); border-radius: 4px; white-space: pre-wrap; }
 pre code { padding: 0; background: none; }
-td code, th code { overflow-wrap: normal; white-space: nowrap; }
-td:last-child { min-width: 12rem; }
+td code, th code { overflow-wrap: break-word; }
+td:last-child { min-width: 9rem; }
 .wide { overflow-x: auto; margin: 0.75rem 0; }
 table { border-collapse: collapse; min-width: 100%; }
 th, td { padding: 0.45rem 0.9rem 0.45rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }

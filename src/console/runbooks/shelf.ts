@@ -70,6 +70,14 @@ export function readRunbooks(directory = runbooksDirectory()): Runbook[] {
     .map((file) => readRunbook(file.slice(0, -'.md'.length), readFileSync(join(directory, file), 'utf8')));
 }
 
+/** What to do first, whatever it is: markdown, a chapter of the pages' own index. */
+export function readFirstSteps(directory = runbooksDirectory()): string {
+  const index = readFileSync(join(directory, 'README.md'), 'utf8');
+  const [, chapter = ''] = /^## First, whatever it is\n([\s\S]*?)^## /m.exec(index) ?? [];
+  invariant(chapter !== '', 'the index of the runbooks lacks its first chapter');
+  return chapter;
+}
+
 /** Beside the build as beside the source: the nearest one above this file. */
 function runbooksDirectory(): string {
   const here = dirname(fileURLToPath(import.meta.url));
