@@ -17,6 +17,7 @@ import { PipelineQueries } from '../src/pipeline/queries.js';
 
 export const API_VERSION = '2026-10';
 const RESTS_MS = 10 * 60_000;
+/** While a signal is open, or one has changed. Else alerts rest as the others do. */
 const ALERTS_REST_MS = 60_000;
 
 export interface ProductOptions {
@@ -46,6 +47,7 @@ export class Product {
   /** Duties that failed, and how. Nothing that the world does makes one fail. */
   readonly failures = new Set<string>();
   private settledAtMs = -Infinity;
+  private lastChange = '';
 
   private constructor(
     readonly pipeline: Pipeline,
@@ -158,10 +160,22 @@ export class Product {
       const { busy, failed } = await this.monitoring.settle(({ name, pauseMs }) =>
         name === SUBSCRIPTION_AUDIT ? pauseMs : Math.max(pauseMs, this.restsMs),
       );
-      const told = await this.alerting.settle(({ pauseMs }) => Math.max(pauseMs, ALERTS_REST_MS));
+      const alertsRestMs = (await this.isAnythingTold()) ? ALERTS_REST_MS : this.restsMs;
+      const told = await this.alerting.settle(({ pauseMs }) => Math.max(pauseMs, alertsRestMs));
       for (const { duty, error } of [...failed, ...told.failed]) this.failures.add(`${duty}: ${messageOf(error)}`);
       isBusy = busy;
     } while (isBusy);
+  }
+
+  /** Whether a signal is open, or has changed since this was asked last. */
+  private async isAnythingTold(): Promise<boolean> {
+    const [told] = await this.pipeline.database.rows<{ change: string; open: boolean }>(
+      `select coalesce(max(seq), 0)::text as change, exists (select from monitoring.signal where closed_at is null) as open
+         from monitoring.signal_change`,
+    );
+    const isNews = told !== undefined && told.change !== this.lastChange;
+    this.lastChange = told?.change ?? '';
+    return isNews || told?.open === true;
   }
 
   /** Whether nothing waits for its time: no delivery to be tried again, nothing held. */
