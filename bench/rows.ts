@@ -352,4 +352,25 @@ export const ROWS: readonly Row[] = [
     floor: null,
     figures: (r) => [rateRatio(r, 'journal', 'nothing'), cpuRatio(r, 'journal', 'nothing')],
   },
+  {
+    scenario: 'status-page',
+    what: 'status page from its cache, requests a second',
+    aim: { atLeast: 5_000 },
+    floor: { atLeast: 5_000, source: 'T19' },
+    figures: (r) => [plain(r, 'plumbline', { label: 'rate', unit: '/s', steady: false }, (s) => s.perSecond)],
+  },
+  {
+    scenario: 'status-page',
+    what: 'status page from its cache / bare node:http with the same bytes',
+    aim: null,
+    floor: null,
+    figures: (r) => [rateRatio(r, 'plumbline', 'bare'), appRatio(r, 'plumbline', 'bare')],
+  },
+  {
+    scenario: 'status-page',
+    what: 'status page from its cache / a Fastify route with the same bytes',
+    aim: null,
+    floor: null,
+    figures: (r) => [rateRatio(r, 'plumbline', 'fastify'), appRatio(r, 'plumbline', 'fastify')],
+  },
 ];

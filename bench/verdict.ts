@@ -4,7 +4,7 @@ import { median, spread } from './statistics.js';
 
 export type Bound = { atLeast: number } | { atMost: number };
 
-/** Something that is aimed at, and must not be missed by far: docs/performance.md has both, T1 to T18. */
+/** Something that is aimed at, and must not be missed by far: docs/performance.md has both, T1 to T19. */
 export interface Row {
   scenario: string;
   what: string;

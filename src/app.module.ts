@@ -38,6 +38,7 @@ import { PipelineQueries } from './pipeline/queries.js';
 import type { Registry } from './pipeline/registry/registry.js';
 import { declareSandbox } from './pipeline/registry/sandbox-declaration.js';
 import { SandboxProcess } from './sandbox-process.js';
+import { StatusPage } from './status-page/status-page.js';
 
 export const VERSION = '0.1.0';
 
@@ -67,12 +68,13 @@ interface Parts {
   pipeline: Pipeline;
   monitoring: Monitoring;
   alerting: Alerting;
+  statusPage: StatusPage;
   tokens: ApiTokens;
   queries: PipelineQueries;
 }
 
-function loopsOf({ pipeline, monitoring, alerting }: Parts): LoopHealth[] {
-  return [...pipeline.loops(), ...monitoring.health(), ...alerting.health()];
+function loopsOf({ pipeline, monitoring, alerting, statusPage }: Parts): LoopHealth[] {
+  return [...pipeline.loops(), ...monitoring.health(), ...alerting.health(), ...statusPage.health()];
 }
 
 /**
@@ -91,6 +93,7 @@ export class Service {
   private pipeline: Pipeline | null = null;
   private monitoring: Monitoring | null = null;
   private alerting: Alerting | null = null;
+  private statusPage: StatusPage | null = null;
   private app: NestFastifyApplication | null = null;
   private sandbox: SandboxProcess | null = null;
   private clockLoop: Loop | null = null;
@@ -151,6 +154,7 @@ export class Service {
     };
     await quietly('sandbox', this.sandbox?.stop());
     await quietly('clock', this.clockLoop?.stop());
+    await quietly('status page', this.statusPage?.stop());
     await quietly('alerting', this.alerting?.stop());
     await quietly('monitoring', this.monitoring?.stop());
     this.vitals.stop();
@@ -185,6 +189,7 @@ export class Service {
     this.pipeline = pipeline;
     const tokens = new ApiTokens(pipeline.database, this.clock, systemIds);
     const queries = new PipelineQueries(pipeline.database, this.secrets, this.clock);
+    const ports = pipeline.ports(queries);
     const monitoring = new Monitoring({
       databaseUrl,
       database: pipeline.database,
@@ -192,7 +197,7 @@ export class Service {
       watch: config.roles.has('watch'),
       clock: this.clock,
       log,
-      pipeline: pipeline.ports(queries),
+      pipeline: ports,
       notices: {
         settings: config.file.notices ?? null,
         secrets: this.mailSecrets(),
@@ -221,7 +226,7 @@ export class Service {
       log,
       ids: systemIds,
       random: systemRandom,
-      registry: pipeline.ports(queries).registry,
+      registry: ports.registry,
       signals: monitoring.signals,
       reconciliation: monitoring.reconciliation,
       throughput: monitoring.throughput,
@@ -232,7 +237,29 @@ export class Service {
       settings: { tickets: 'none', alertmanagerUrl: null },
     });
     this.alerting = alerting;
-    const parts: Parts = { pipeline, monitoring, alerting, tokens, queries };
+    const statusPage = new StatusPage({
+      database: pipeline.database,
+      dataDir: config.dataDir,
+      processName: `${process.pid}`,
+      watch: config.roles.has('watch'),
+      settings: config.file.statusPage,
+      serviceUrl: () => this.addresses.url,
+      exportDirectory: config.statusExportDir,
+      clock: this.clock,
+      ids: systemIds,
+      log,
+      ports: {
+        registry: ports.registry,
+        signals: monitoring.signals,
+        reconciliation: monitoring.reconciliation,
+        throughput: monitoring.throughput,
+        heartbeats: monitoring.heartbeats,
+        incidents: alerting.incidents,
+      },
+    });
+    this.statusPage = statusPage;
+    await statusPage.open();
+    const parts: Parts = { pipeline, monitoring, alerting, statusPage, tokens, queries };
     this.metrics.observe(
       () => queries.gauges(),
       () => loopsOf(parts),
@@ -282,10 +309,12 @@ export class Service {
   }
 
   private async listen(parts: Parts): Promise<void> {
-    const { pipeline, monitoring, alerting, tokens, queries } = parts;
+    const { pipeline, monitoring, alerting, statusPage, tokens, queries } = parts;
     const { config } = this;
     const adapter = new FastifyAdapter({
-      ...(config.roles.has('intake') ? { serverFactory: intakeServerFactory(pipeline.intake) } : {}),
+      serverFactory: statusPage.serverFactory(
+        config.roles.has('intake') ? intakeServerFactory(pipeline.intake) : undefined,
+      ),
       bodyLimit: API_BODY_BYTES_MAX,
       forceCloseConnections: true,
     });
@@ -313,6 +342,7 @@ export class Service {
       silences: alerting.silences,
       notifications: alerting.notifications,
       inboundAlerts: alerting.inboundAlerts,
+      statusPage: statusPage.desk,
       health: this.healthSources(parts),
       ready: () => this.readiness(pipeline),
       start: () => ({
@@ -332,7 +362,8 @@ export class Service {
   }
 
   /** Everything but intake. Retried until the database answers; what only a person can mend ends the process. */
-  private async openRest({ pipeline, monitoring, alerting, tokens }: Parts, databaseUrl: string): Promise<void> {
+  private async openRest(parts: Parts, databaseUrl: string): Promise<void> {
+    const { pipeline, monitoring, alerting, statusPage, tokens } = parts;
     for (;;) {
       try {
         await migrate(databaseUrl, this.log);
@@ -343,6 +374,7 @@ export class Service {
         this.vitals.start();
         monitoring.start();
         alerting.start();
+        statusPage.start();
         const adminTokenPath = await tokens.ensureFirst(this.config.adminToken, this.config.dataDir);
         this.addresses = { ...this.addresses, adminTokenPath };
         break;

@@ -2,8 +2,9 @@ import type { z } from 'zod';
 import type { Sections } from './kernel/config.js';
 import { MONITORING_SECTIONS } from './monitoring/config.js';
 import { PIPELINE_SECTIONS } from './pipeline/config.js';
+import { STATUS_PAGE_SECTIONS } from './status-page/config.js';
 
-const shape = { ...PIPELINE_SECTIONS.shape, ...MONITORING_SECTIONS.shape };
+const shape = { ...PIPELINE_SECTIONS.shape, ...MONITORING_SECTIONS.shape, ...STATUS_PAGE_SECTIONS.shape };
 
 /** What the configuration file may hold, over all areas. */
 export type ServiceFile = z.output<z.ZodObject<typeof shape>>;
@@ -12,5 +13,5 @@ export type ServiceFile = z.output<z.ZodObject<typeof shape>>;
 export const FILE_SECTIONS: Sections<typeof shape> = {
   shape,
   check: (raw) => [...(PIPELINE_SECTIONS.check?.(raw) ?? []), ...(MONITORING_SECTIONS.check?.(raw) ?? [])],
-  later: ['crisis', 'statusPage', 'alerting'],
+  later: ['crisis', 'alerting'],
 };

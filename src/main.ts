@@ -51,6 +51,7 @@ async function main(): Promise<void> {
 function welcome(where: Addresses, readyMs: number): string {
   const lines: [string, string][] = [
     ['Start page', `${where.url}/`],
+    ['Status page', `${where.url}/status`],
     ['Webhooks', `${where.url}/webhooks/shopify`],
     ['Health', `${where.url}/healthz`],
     ['API', `${where.url}/api/openapi.json`],

@@ -9,6 +9,7 @@ import { fleet } from './fleet.js';
 import { intake, intakeLatency, journal, twoProcesses } from './intake.js';
 import { ledger } from './ledger.js';
 import { start } from './start.js';
+import { statusPage } from './status-page.js';
 import { worker } from './worker.js';
 
 /** In the order of the report's rows. */
@@ -28,4 +29,5 @@ export const SCENARIOS: readonly Scenario[] = [
   twoProcesses,
   start,
   journal,
+  statusPage,
 ];

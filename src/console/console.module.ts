@@ -28,6 +28,7 @@ import { SilenceController } from './silence.http.js';
 import { SlosController } from './slos.http.js';
 import { SilencesController } from './silences.http.js';
 import { StartPageController } from './start-page.http.js';
+import { StatusController } from './status.http.js';
 import { SubscriptionsController } from './subscriptions.http.js';
 import { ThroughputController } from './throughput.http.js';
 import { TokensController } from './tokens.http.js';
@@ -57,6 +58,7 @@ export const API_CONTROLLERS: readonly Type[] = [
   SlosController,
   ProcessesController,
   IncidentsController,
+  StatusController,
   TokensController,
   OpenApiController,
 ];

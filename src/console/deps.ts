@@ -17,6 +17,7 @@ import type {
   ThroughputReader,
 } from '../monitoring/contract.js';
 import type { DeadLetterReplay, PipelineReader, RegistryDesk } from '../pipeline/contract.js';
+import type { StatusDesk } from '../status-page/contract.js';
 
 /** What the start page says beside what it measures. */
 export interface StartFacts {
@@ -57,6 +58,7 @@ export interface ConsoleDeps {
   silences: SilenceDesk;
   notifications: NotificationReader;
   inboundAlerts: InboundAlerts;
+  statusPage: StatusDesk;
   health: readonly HealthSource[];
   /** Whether this process wants traffic, and if not, why. */
   ready: () => { ready: boolean; reason: string | null };

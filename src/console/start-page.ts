@@ -1,7 +1,7 @@
 import type { HealthReport, HealthState } from '../kernel/health.js';
 import type { DestinationKind, PipelineTotals } from '../pipeline/contract.js';
 import type { StartFacts } from './deps.js';
-import { html, join, type Html } from './html.js';
+import { html, join, type Html } from '../kernel/html.js';
 
 export interface StartPageView {
   version: string;
@@ -177,7 +177,10 @@ function noTotals(): Html {
 
 function whereToLook(facts: StartFacts): Html {
   const link = (href: string, text: string): Html => html`<a href="${href}">${text}</a>`;
-  const rows: [string, Html][] = [['Health of every service', link('/healthz', '/healthz')]];
+  const rows: [string, Html][] = [
+    ['What the public is told', link('/status', '/status')],
+    ['Health of every service', link('/healthz', '/healthz')],
+  ];
   if (facts.sandboxUrl !== null) {
     rows.unshift(['Make trouble in the sandbox, and watch it being found', link(facts.sandboxUrl, facts.sandboxUrl)]);
   }

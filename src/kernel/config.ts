@@ -168,9 +168,8 @@ export const VARIABLES = {
     type: 'path',
     unit: '-',
     default: null,
-    sentence: 'Where the public status page is exported as static files.',
+    sentence: 'A directory that always holds a complete static copy of the public status page; unset, none is written.',
     secret: false,
-    reserved: true,
     parse: text,
   },
   adminToken: {

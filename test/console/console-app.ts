@@ -36,6 +36,7 @@ import { ThroughputQuery } from '../../src/monitoring/throughput/throughput-quer
 import { PipelineFlow } from '../../src/pipeline/flow.js';
 import { PipelineQueries } from '../../src/pipeline/queries.js';
 import { Registry, REGISTRY_ENTITIES } from '../../src/pipeline/registry/registry.js';
+import { StatusPage } from '../../src/status-page/status-page.js';
 import { NOTHING_LISTED } from '../support/nothing-listed.js';
 import { testDatabase, type TestDatabase } from '../support/test-database.js';
 
@@ -79,6 +80,7 @@ export class ConsoleApp {
   /** What has happened to alerts; `incidents` follows it when its duties are done. */
   readonly alertChanges: AlertChange[] = [];
   readonly incidents: Incidents;
+  readonly statusPage: StatusPage;
   readonly byRole = new Map<TokenRole, string>();
   /** Everything that was logged. */
   log = '';
@@ -203,6 +205,26 @@ export class ConsoleApp {
       ids: systemIds,
       log: this.logger(),
     });
+    this.statusPage = new StatusPage({
+      database: db.database,
+      dataDir: '/nowhere',
+      processName: 'test',
+      watch: false,
+      settings: { title: 'Plumbline', components: {} },
+      serviceUrl: () => '',
+      exportDirectory: null,
+      clock: this.clock,
+      ids: systemIds,
+      log: this.logger(),
+      ports: {
+        registry: this.registry,
+        signals: this.signals,
+        reconciliation: this.reconciliation,
+        throughput: this.throughput,
+        heartbeats: this.heartbeats,
+        incidents: this.incidents,
+      },
+    });
   }
 
   app!: NestFastifyApplication;
@@ -252,6 +274,7 @@ export class ConsoleApp {
       silences: self.silences,
       notifications: new NotificationLog(db.database),
       inboundAlerts: new InboundAlertmanager({ signals: self.signals, log: self.logger() }),
+      statusPage: self.statusPage.desk,
       health: [{ name: 'all', read: () => self.health[0] as HealthReport }],
       ready: () => ({ ready: self.ready, reason: self.ready ? null : 'starting' }),
       start: () => self.start,

@@ -28,6 +28,7 @@ requireTool('chromium')('what a newcomer sees', () => {
     urls['start-page'] = `${service.url}/`;
     urls['runbook'] = `${service.url}/runbooks/order-missing`;
     urls['runbooks'] = `${service.url}/runbooks`;
+    urls['status-page'] = `${service.url}/status`;
     urls['sandbox'] = /Sandbox\s+(http:\S+)/.exec(service.stdout)?.[1] ?? '';
     browser = await chromium.launch({ executablePath: toolPath('chromium') ?? '', args: QUIET });
     // Something has been sold and has arrived, so that the pages show what they are for.
@@ -66,7 +67,7 @@ requireTool('chromium')('what a newcomer sees', () => {
     return { page, complaints };
   }
 
-  for (const name of ['start-page', 'sandbox', 'runbook', 'runbooks']) {
+  for (const name of ['start-page', 'status-page', 'sandbox', 'runbook', 'runbooks']) {
     for (const width of [360, 1280]) {
       for (const scheme of ['light', 'dark'] as const) {
         it(`shows ${name} at ${width} px, ${scheme}, without scrolling sideways and without a complaint of the browser`, async () => {
@@ -95,4 +96,20 @@ requireTool('chromium')('what a newcomer sees', () => {
       await page.close();
     });
   }
+
+  it('tells the public that the sandbox’s orders arrive only once a reconciliation has proved it', async () => {
+    const status = async (): Promise<string> => (await fetch(urls['status-page'] ?? '')).text();
+    const page = await until(
+      async () => {
+        const text = await status();
+        return /<h1>.*?Orders are arriving, and it is proved/s.test(text) && text;
+      },
+      { timeoutMs: 90_000, everyMs: 500, what: 'the public page is green' },
+    );
+    expect(page).toMatch(
+      /Proved at\s+<time datetime="[^"]+">\d\d:\d\d UTC<\/time>\s+by reconciliation of (\d+) of \1 stores with\s+Shopify/,
+    );
+    expect(page).toContain('Sandbox.');
+    expect(page).not.toContain('myshopify');
+  }, 120_000);
 });

@@ -20,6 +20,7 @@ import { addNotices } from './notice-commands.js';
 import { addAlerts } from './alert-commands.js';
 import { addSignals } from './signal-commands.js';
 import { addSlos } from './slo-commands.js';
+import { addStatus } from './status-commands.js';
 import { addSubscriptions } from './subscription-commands.js';
 import { addThroughput } from './throughput-commands.js';
 import { table, when, WIDTH_MIN } from './table.js';
@@ -98,6 +99,7 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   addSlos(cli);
   addProcesses(cli);
   addIncidents(cli);
+  addStatus(cli);
   return program;
 
   function addShops(): void {

@@ -6,6 +6,7 @@ import { CREATE_NOTICES } from './notices.js';
 import { PIPELINE_FOR_MONITORING } from './pipeline-for-monitoring.js';
 import { CREATE_RECONCILIATION } from './reconciliation.js';
 import { CREATE_PIPELINE } from './schema.js';
+import { CREATE_STATUS_PAGE } from './status-page.js';
 import { CREATE_SUBSCRIPTIONS } from './subscriptions.js';
 import { CREATE_THROUGHPUT } from './throughput.js';
 import { CREATE_WATCHING } from './watching.js';
@@ -37,4 +38,5 @@ export const MIGRATIONS = [
   migration('CreateAlerting1764700000000', CREATE_ALERTING),
   migration('CreateWatching1764800000000', CREATE_WATCHING),
   migration('CreateIncidents1765000000000', CREATE_INCIDENTS),
+  migration('CreateStatusPage1765100000000', CREATE_STATUS_PAGE),
 ];
