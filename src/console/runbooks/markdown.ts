@@ -1,5 +1,5 @@
 import { Marked } from 'marked';
-import { Html, html } from '../html.js';
+import { Html, html } from '../../kernel/html.js';
 
 /**
  * Our own pages as HTML. What a page writes as HTML itself is shown as text, an address leads nowhere but to the web or to

@@ -1,4 +1,4 @@
-import { html, join, type Html } from '../html.js';
+import { html, join, type Html } from '../../kernel/html.js';
 import { renderMarkdown } from './markdown.js';
 import type { Runbook } from './shelf.js';
 
