@@ -169,14 +169,10 @@ shopfy: {}
   });
 
   it('accepts the sections of later areas and unknown variables, and says that they do nothing', () => {
-    const { warnings } = loaded(
-      { PLUMBLINE_ROLE: 'web', PLUMBLINE_URL: 'http://x' },
-      'crisis: {a: 1}\nstatusPage: {}\n',
-    );
+    const { warnings } = loaded({ PLUMBLINE_ROLE: 'web', PLUMBLINE_URL: 'http://x' }, 'crisis: {a: 1}\n');
     expect(warnings).toEqual([
       'PLUMBLINE_ROLE is not a variable of Plumbline; did you mean PLUMBLINE_ROLES?',
       'section crisis is accepted but not used by this release yet',
-      'section statusPage is accepted but not used by this release yet',
     ]);
   });
 
