@@ -24,7 +24,7 @@ const GIVE_BACK_PAUSE_MAX_MS = 10_000; // in all 13 s: within the lease
 const UNREADABLE_PAUSE_MS = 60_000; // a missing key comes with a restart
 
 export interface DeliveryMetrics {
-  /** One item's outcome at a destination. */
+  /** A send that ended: once for each outcome that its items had. */
   sent(destination: DestinationKind, outcome: Outcome['outcome'], durationMs: number): void;
   /** Webhook received → destination's 2xx. */
   accepted(destination: DestinationKind, endToEndMs: number): void;
@@ -378,11 +378,13 @@ export class Sender {
       this.deps.log.warn({ err: error, destination: destination.name }, 'breaker not written down');
     });
     progress.sent();
+    for (const outcome of new Set(outcomes.map((each) => each.outcome))) {
+      this.deps.metrics.sent(destination.kind, outcome, durationMs);
+    }
     const accepted: Settlement[] = [];
     const others: Promise<void>[] = [];
     for (const [i, prepared] of batch.entries()) {
       const outcome = outcomes[i] as Outcome;
-      this.deps.metrics.sent(destination.kind, outcome.outcome, durationMs);
       if (outcome.outcome === 'accepted') accepted.push(this.acceptance(prepared, outcome, destination, durationMs));
       else others.push(this.settleOther(lane, prepared.claim, outcome, destination, adapter, durationMs));
     }
