@@ -31,4 +31,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8080}/livez`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Its flags are those of scripts/node-flags.json.
-CMD ["node", "--initial-old-space-size=256", "--min-semi-space-size=16", "--max-semi-space-size=16", "--external-memory-accounted-in-global-limit", "dist/src/main.js"]
+CMD ["node", "--initial-old-space-size=256", "--min-semi-space-size=16", "--max-semi-space-size=16", "--external-memory-accounted-in-global-limit", "--no-allocation-site-pretenuring", "dist/src/main.js"]

@@ -61,8 +61,9 @@ update pipeline.delivery d
    set lease = nextval('pipeline.lease_token'), lease_until = $7, orphaned = (d.lease is not null),
        losses = d.losses + (d.lease is not null)::integer
  where d.ctid = any (array(select at_row from picked))
-returning d.ctid::text as at_row, d.shop_id, d.destination_id, d.kind, d.subject_id, d.id, d.order_id,
-          d.ledger_day::text, d.version, d.segment_day::text, d.stream_id, d.segment_seq, d.entry, d.queued_at,
+returning d.ctid::text as at_row, d.shop_id, d.destination_id, d.kind, d.subject_id, d.id,
+          nullif(d.order_id, d.subject_id) as order_id, d.ledger_day::text, d.version,
+          nullif(d.segment_day, d.ledger_day)::text as segment_day, d.stream_id, d.segment_seq, d.entry, d.queued_at,
           nullif(d.due_at, d.queued_at) as due_at, d.lease, d.attempts, d.orphaned, d.losses`,
 };
 
@@ -73,15 +74,18 @@ interface ClaimRow extends Record<string, unknown> {
   kind: number;
   subject_id: string;
   id: string;
-  order_id: string;
+  // What a column has in common with another is not said twice: printing and reading is much of what a claim costs.
+  /** `null` = as subject_id */
+  order_id: string | null;
   ledger_day: string;
   version: string;
-  segment_day: string;
+  /** `null` = as ledger_day */
+  segment_day: string | null;
   stream_id: number;
   segment_seq: string;
   entry: number;
   queued_at: Date;
-  /** `null` = as queued_at: printing and reading an instant is a good part of what a claim costs. */
+  /** `null` = as queued_at */
   due_at: Date | null;
   lease: string;
   attempts: number;
@@ -112,10 +116,10 @@ export async function claimDue(
       kind: kindOf(row.kind),
       subjectId: row.subject_id,
       id: row.id,
-      orderId: row.order_id,
+      orderId: row.order_id ?? row.subject_id,
       ledgerDay: row.ledger_day,
       version: row.version,
-      segmentDay: row.segment_day,
+      segmentDay: row.segment_day ?? row.ledger_day,
       streamId: row.stream_id,
       segmentSeq: row.segment_seq,
       entry: row.entry,

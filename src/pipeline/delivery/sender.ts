@@ -24,7 +24,7 @@ const GIVE_BACK_PAUSE_MAX_MS = 10_000; // in all 13 s: within the lease
 const UNREADABLE_PAUSE_MS = 60_000; // a missing key comes with a restart
 
 export interface DeliveryMetrics {
-  /** One item's outcome at a destination. */
+  /** A send that ended: once for each outcome that its items had. */
   sent(destination: DestinationKind, outcome: Outcome['outcome'], durationMs: number): void;
   /** Webhook received → destination's 2xx. */
   accepted(destination: DestinationKind, endToEndMs: number): void;
@@ -68,6 +68,32 @@ class Ended {
     readonly claim: Claim,
     readonly end: () => Promise<void>,
   ) {}
+}
+
+/** Where claims go that are not prepared. */
+interface LeftOut {
+  ended: Ended[];
+  notPrepared: (claim: Claim, error: unknown) => void;
+}
+
+/** Runs a step for each, so that one claim's trouble is its own. */
+function eachOf<Input, Output>(
+  inputs: readonly Input[],
+  claimOf: (input: Input) => Claim,
+  step: (input: Input, index: number) => Output | Ended,
+  { ended, notPrepared }: LeftOut,
+): Output[] {
+  const outputs: Output[] = [];
+  for (const [index, input] of inputs.entries()) {
+    try {
+      const output = step(input, index);
+      if (output instanceof Ended) ended.push(output);
+      else outputs.push(output);
+    } catch (error) {
+      notPrepared(claimOf(input), error);
+    }
+  }
+  return outputs;
 }
 
 /** A webhook as it was found: read before, to be read, not readable, or gone. */
@@ -178,52 +204,62 @@ export class Sender {
     await this.turn();
     progress.turned(claims.length); // the rest of this turn is ours, and what is waited for after it is no work
     if (sources === null) return [];
-    const ended: Ended[] = [];
-    const notPrepared = (claim: Claim, error: unknown): null => {
+    const notPrepared = (claim: Claim, error: unknown): void => {
       this.deps.log.error({ err: error, subject: claim.subjectId }, 'delivery not prepared; trying again');
       unready.push(claim);
-      return null;
     };
-    const each = <Input, Output>(
-      inputs: readonly Input[],
-      claimOf: (input: Input) => Claim,
-      step: (input: Input, index: number) => Output | Ended,
-    ): Output[] => {
-      const outputs: Output[] = [];
-      for (const [index, input] of inputs.entries()) {
-        try {
-          const output = step(input, index);
-          if (output instanceof Ended) ended.push(output);
-          else outputs.push(output);
-        } catch (error) {
-          notPrepared(claimOf(input), error);
-        }
-      }
-      return outputs;
-    };
-    let found = each(
+    const ended: Ended[] = [];
+    const preparing = this.readAndFormat(claims, sources, route, { ended, notPrepared });
+    // This call has waited long enough to be old for the garbage collector; what it still points to, even when it is
+    // over, lives until the next full collection. So it lets go of the bodies, and never holds an event.
+    sources.length = 0;
+    const prepared = preparing instanceof Promise ? await preparing : preparing;
+    await Promise.all(ended.map(({ claim, end }) => end().catch((error: unknown) => notPrepared(claim, error))));
+    return prepared;
+  }
+
+  /** A promise only where an event lacks something that has to be asked for. */
+  private readAndFormat(
+    claims: readonly Claim[],
+    sources: readonly Source[],
+    route: Route,
+    left: LeftOut,
+  ): Prepared[] | Promise<Prepared[]> {
+    const found = eachOf(
       claims,
       (claim) => claim,
       (claim, index) => this.find(claim, sources[index] ?? null, route.adapter),
+      left,
     );
-    if (found.some(lacksOrderName)) {
-      const named = await Promise.all(
-        found.map((one) => this.withOrderName(one).catch((error: unknown) => notPrepared(one.claim, error))),
+    if (!found.some(lacksOrderName)) return this.enrichAndFormat(found, route, left);
+    const named = found.map((one) =>
+      this.withOrderName(one).catch((error: unknown) => {
+        left.notPrepared(one.claim, error);
+        return null;
+      }),
+    );
+    return Promise.all(named).then((all) =>
+      this.enrichAndFormat(
+        all.filter((one) => one !== null),
+        route,
+        left,
+      ),
+    );
+  }
+
+  private enrichAndFormat(found: readonly Found[], route: Route, left: LeftOut): Prepared[] | Promise<Prepared[]> {
+    const format = (events: readonly PipelineEvent[]): Prepared[] =>
+      eachOf(
+        found,
+        ({ claim }) => claim,
+        (one, index) => this.format(one, events[index] ?? one.event, route),
+        left,
       );
-      found = named.filter((one) => one !== null);
-    }
     const enriching = this.deps.enricher.enrichAll(
       route.shop,
       found.map(({ event }) => event),
     );
-    const events = enriching instanceof Promise ? await enriching : enriching;
-    const prepared = each(
-      found,
-      ({ claim }) => claim,
-      (one, index) => this.format(one, events[index] ?? one.event, route),
-    );
-    await Promise.all(ended.map(({ claim, end }) => end().catch((error: unknown) => notPrepared(claim, error))));
-    return prepared;
+    return enriching instanceof Promise ? enriching.then(format) : format(enriching);
   }
 
   /** Resolves when it is the caller's turn: one at a time, with a turn of the event loop between two. */
@@ -342,11 +378,13 @@ export class Sender {
       this.deps.log.warn({ err: error, destination: destination.name }, 'breaker not written down');
     });
     progress.sent();
+    for (const outcome of new Set(outcomes.map((each) => each.outcome))) {
+      this.deps.metrics.sent(destination.kind, outcome, durationMs);
+    }
     const accepted: Settlement[] = [];
     const others: Promise<void>[] = [];
     for (const [i, prepared] of batch.entries()) {
       const outcome = outcomes[i] as Outcome;
-      this.deps.metrics.sent(destination.kind, outcome.outcome, durationMs);
       if (outcome.outcome === 'accepted') accepted.push(this.acceptance(prepared, outcome, destination, durationMs));
       else others.push(this.settleOther(lane, prepared.claim, outcome, destination, adapter, durationMs));
     }

@@ -68,8 +68,9 @@ export class SegmentAdapter implements DestinationAdapter {
 
   private async post(messages: readonly string[], settings: SegmentSettings, signal: AbortSignal): Promise<Tried> {
     // sentAt is the time of this try: Segment corrects clocks with it, while `timestamp` stays the order's.
-    const body = `{"batch":[${messages.join(',')}],"sentAt":"${this.clock.now().toISOString()}"}`;
-    if (messages.length > 1 && Buffer.byteLength(body) > BATCH_MAX_BYTES) {
+    const text = `{"batch":[${messages.join(',')}],"sentAt":"${this.clock.now().toISOString()}"}`;
+    const body = Buffer.from(text);
+    if (messages.length > 1 && body.length > BATCH_MAX_BYTES) {
       return { poisoned: faultOutcome('the batch is over 500 KB') };
     }
     const basic = Buffer.from(`${settings.writeKey}:`).toString('base64');

@@ -1,6 +1,7 @@
 import type { Money, MoneyPair } from '../contract.js';
 import { WrongType, isFields, textAt, type Fields } from './fields.js';
 import { isAmount, samePair } from './money.js';
+import type { WantedFields } from './wanted-json.js';
 
 /**
  * The currencies of one body. A plain amount (`total_price`) is in the shop's currency on an order and in the buyer's
@@ -33,6 +34,13 @@ export function pairAt(body: Fields, key: string, currencies: Currencies): Money
   }
   const amount = amountAt(body, key);
   return amount === null ? null : samePair({ amount, currency: currencies.plain });
+}
+
+const WANTED_OF_MONEY: WantedFields = { amount: true, currency_code: true };
+
+/** What `pairAt` reads. */
+export function wantedPair(key: string): WantedFields {
+  return { [key]: true, [setKeyOf(key)]: { shop_money: WANTED_OF_MONEY, presentment_money: WANTED_OF_MONEY } };
 }
 
 /** A key that is put together anew has to be found anew in every object; the few there are, are kept. */

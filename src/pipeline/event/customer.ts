@@ -1,6 +1,17 @@
 import type { EventCustomer, PipelineEvent } from '../contract.js';
 import { fieldsAt, idAt, instantAt, ownId, textAt, within, type Fields } from './fields.js';
 import { NoId, blankEvent, type ReadContext } from './read-context.js';
+import type { WantedFields } from './wanted-json.js';
+
+/** What `customerOf` reads of the customer. */
+export const WANTED_OF_CUSTOMER: WantedFields = {
+  id: true,
+  email: true,
+  phone: true,
+  first_name: true,
+  last_name: true,
+  orders_count: true,
+};
 
 /** The buyer of an order or a checkout; `null` for a POS sale without one and after a redaction. */
 export function customerOf(body: Fields): EventCustomer | null {

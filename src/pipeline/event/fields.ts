@@ -39,6 +39,11 @@ export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Whether the body has the key at all; null is something. What was not read of a body is undefined. */
+export function hasKey(body: Fields, key: string): boolean {
+  return body[key] !== undefined;
+}
+
 /** A describing text. Nobody's delivery depends on it, so a wrong type reads as absent; numbers are printed. */
 export function textAt(body: Fields, key: string): string | null {
   const value = body[key];

@@ -1,7 +1,27 @@
 import type { EventLine, MoneyPair } from '../contract.js';
-import { pairAt, type Currencies } from './amounts.js';
-import { WrongType, eachAt, idAt, isFields, listAt, textAt, type Fields } from './fields.js';
+import { pairAt, wantedPair, type Currencies } from './amounts.js';
+import { WrongType, eachAt, hasKey, idAt, isFields, listAt, textAt, type Fields } from './fields.js';
 import { samePair, sumPairs } from './money.js';
+import type { WantedFields } from './wanted-json.js';
+
+/** What `readLine` reads. */
+export const WANTED_OF_LINE: WantedFields = {
+  id: true,
+  product_id: true,
+  variant_id: true,
+  sku: true,
+  title: true,
+  presentment_title: true,
+  name: true,
+  variant_title: true,
+  presentment_variant_title: true,
+  vendor: true,
+  product_type: true,
+  quantity: true,
+  ...wantedPair('price'),
+  ...wantedPair('total_discount'),
+  discount_allocations: [wantedPair('amount')],
+};
 
 /** Reads one line item of an order, a checkout or a refund. */
 export function readLine(line: Fields, currencies: Currencies): EventLine {
@@ -79,6 +99,6 @@ export function attributesOf(body: Fields): Readonly<Record<string, string>> {
   if (!Array.isArray(value)) for (const [name, text] of Object.entries(value)) take(name, text);
   else
     for (const entry of value as unknown[])
-      if (isFields(entry) && 'name' in entry) take(String(entry['name']), entry['value']);
+      if (isFields(entry) && hasKey(entry, 'name')) take(String(entry['name']), entry['value']);
   return Object.fromEntries(attributes);
 }

@@ -1,11 +1,42 @@
 import type { PipelineEvent } from '../contract.js';
-import { pairAt, type Currencies } from './amounts.js';
-import { customerOf } from './customer.js';
+import { pairAt, wantedPair, type Currencies } from './amounts.js';
+import { WANTED_OF_CUSTOMER, customerOf } from './customer.js';
 import { instantAt, ownId, textAt, type Fields } from './fields.js';
-import { attributesOf, couponsOf, readLines, shippingLinesTotal } from './line.js';
+import { WANTED_OF_LINE, attributesOf, couponsOf, readLines, shippingLinesTotal } from './line.js';
 import { microsOf } from './instant.js';
 import { isZero } from './money.js';
 import { NoId, blankEvent, identityOf, type ReadContext } from './read-context.js';
+import type { WantedFields } from './wanted-json.js';
+
+/** All that is read of an order's body here and in `readWebhook`. A test holds every key that is read against it. */
+export const WANTED_OF_ORDER: WantedFields = {
+  id: true,
+  admin_graphql_api_id: true,
+  name: true,
+  test: true,
+  currency: true,
+  created_at: true,
+  processed_at: true,
+  updated_at: true,
+  cancelled_at: true,
+  financial_status: true,
+  source_name: true,
+  landing_site: true,
+  checkout_token: true,
+  email: true,
+  phone: true,
+  note_attributes: [{ name: true, value: true }],
+  discount_codes: [{ code: true }],
+  refunds: [{}],
+  ...wantedPair('total_price'),
+  ...wantedPair('subtotal_price'),
+  ...wantedPair('total_shipping_price'),
+  ...wantedPair('total_tax'),
+  ...wantedPair('total_discounts'),
+  shipping_lines: [wantedPair('price')],
+  customer: WANTED_OF_CUSTOMER,
+  line_items: [WANTED_OF_LINE],
+};
 
 /** `financial_status` values of an order whose money has come in, whatever happened to it since. */
 const PAID_STATUSES: ReadonlySet<unknown> = new Set(['paid', 'partially_refunded', 'refunded']);

@@ -4,24 +4,31 @@ import { WebhookBody, jsonText } from './body.js';
 import { DEFAULT_BROWSER_ID_NAMES, type BrowserIdNames } from './browser-ids.js';
 import { readCheckout } from './checkout.js';
 import { readCustomer } from './customer.js';
-import { WrongType, instantAt, isFields, ownId, type Fields } from './fields.js';
+import { WrongType, hasKey, instantAt, isFields, ownId, type Fields } from './fields.js';
 import { instantOfMs, parseInstant, type Instant } from './instant.js';
-import { readOrder } from './order.js';
+import { WANTED_OF_ORDER, readOrder } from './order.js';
 import { NoId, type ReadContext } from './read-context.js';
 import { readRefund } from './refund.js';
 import { noEffectReason } from './topics.js';
+import { WantedPlan, readWanted, type WantedPart } from './wanted-json.js';
 
-type Reader = (body: Fields, context: ReadContext) => PipelineEvent[];
+interface Reader {
+  read: (body: Fields, context: ReadContext) => PipelineEvent[];
+  /** What `read` looks at; `null` = not written down, so everything is read. */
+  wanted: WantedPlan | null;
+}
+
+const ORDER: Reader = { read: readOrder, wanted: new WantedPlan(WANTED_OF_ORDER) };
 
 /** The topics that have an effect at a destination (docs/destinations/), each with its reader. */
 const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
-  ['orders/create', readOrder],
-  ['orders/paid', readOrder],
-  ['orders/updated', readOrder],
-  ['orders/cancelled', readOrder],
-  ['refunds/create', readRefund],
-  ['checkouts/create', readCheckout],
-  ['customers/create', readCustomer],
+  ['orders/create', ORDER],
+  ['orders/paid', ORDER],
+  ['orders/updated', ORDER],
+  ['orders/cancelled', ORDER],
+  ['refunds/create', { read: readRefund, wanted: null }],
+  ['checkouts/create', { read: readCheckout, wanted: null }],
+  ['customers/create', { read: readCustomer, wanted: null }],
 ]);
 
 /** Bodies that were asked for, and say what is so now. */
@@ -43,13 +50,13 @@ export function readWebhook(entry: InboxEntry, browserIdNames: BrowserIdNames = 
     return reason === null ? { outcome: 'unknown-topic' } : { outcome: 'no-effect', reason };
   }
 
-  const body = parseBody(entry.body);
+  const body = (reader.wanted && readWanted(entry.body, reader.wanted)) ?? parseBody(entry.body);
   if (!('fields' in body)) return body;
   try {
-    const id = loneId(body.fields);
+    const id = body.hasOthers ? null : loneId(body.fields);
     if (id !== null) return { outcome: 'fetch', id };
     const triggeredAt = parseInstant(entry.triggeredAt) ?? instantOfMs(entry.receivedAtMs);
-    const events = reader(body.fields, {
+    const events = reader.read(body.fields, {
       topic,
       shopDomain: entry.shopDomain.toLowerCase(),
       triggeredAt,
@@ -74,7 +81,7 @@ function changedAt(body: Fields): Instant | null {
   return instantAt(body, 'updated_at') ?? instantAt(body, 'created_at');
 }
 
-function parseBody(bytes: Buffer): { fields: Fields } | Extract<Reading, { outcome: 'unmappable' }> {
+function parseBody(bytes: Buffer): WantedPart | Extract<Reading, { outcome: 'unmappable' }> {
   let parsed: unknown;
   try {
     parsed = JSON.parse(jsonText(bytes));
@@ -89,7 +96,7 @@ function parseBody(bytes: Buffer): { fields: Fields } | Extract<Reading, { outco
   if (!isFields(parsed)) {
     return { outcome: 'unmappable', reason: 'not-an-object', detail: 'the body is JSON but no object', id: null };
   }
-  return { fields: parsed };
+  return { fields: parsed, hasOthers: false };
 }
 
 function idIfAny(body: Fields): string | null {
@@ -107,6 +114,8 @@ function withoutQuote(error: unknown): string {
 
 /** `{"id": …}` alone is what Shopify sends instead of a body over the transport's limit (docs/shopify.md, "Size"). */
 function loneId(body: Fields): string | null {
-  for (const key in body) if (key !== 'id' && key !== 'admin_graphql_api_id') return null;
+  for (const key in body) {
+    if (key !== 'id' && key !== 'admin_graphql_api_id' && hasKey(body, key)) return null;
+  }
   return ownId(body);
 }
