@@ -6,6 +6,7 @@ import type { DueOrder, Evidence } from './tally.js';
 export interface Settled {
   waiting: number;
   deadLetters: number;
+  /** Without those of a burn, which is about days gone by and not about now. */
   openSignals: number;
   /** Orders the far side has and that Plumbline's own books do not call arrived, or the other way round. */
   disagreeing: number;
@@ -51,7 +52,7 @@ export async function plumblineEvidence(
   const [open] = await database.rows<{ waiting: number; letters: number; signals: number }>(
     `select (select count(*)::int from pipeline.delivery) as waiting,
             (select count(*)::int from pipeline.dead_letter where replayed_at is null) as letters,
-            (select count(*)::int from monitoring.signal where closed_at is null) as signals`,
+            (select count(*)::int from monitoring.signal where closed_at is null and kind <> 'slo-burn') as signals`,
   );
   const opened = await database.rows<{ at: Date }>("select at from monitoring.signal_change where change = 'opened'");
   return {
