@@ -1,3 +1,4 @@
+import { ABOUT_DAYS_GONE_BY } from '../days-gone-by.js';
 import type { Stage } from '../stage.js';
 import type { Removal } from './removals.js';
 import type { DueOrder, Evidence } from './tally.js';
@@ -6,7 +7,7 @@ import type { DueOrder, Evidence } from './tally.js';
 export interface Settled {
   waiting: number;
   deadLetters: number;
-  /** Without those of a burn, which is about days gone by and not about now. */
+  /** Without those that are about days gone by. */
   openSignals: number;
   /** Orders the far side has and that Plumbline's own books do not call arrived, or the other way round. */
   disagreeing: number;
@@ -52,7 +53,8 @@ export async function plumblineEvidence(
   const [open] = await database.rows<{ waiting: number; letters: number; signals: number }>(
     `select (select count(*)::int from pipeline.delivery) as waiting,
             (select count(*)::int from pipeline.dead_letter where replayed_at is null) as letters,
-            (select count(*)::int from monitoring.signal where closed_at is null and kind <> 'slo-burn') as signals`,
+            (select count(*)::int from monitoring.signal where closed_at is null and kind <> all ($1::text[])) as signals`,
+    [ABOUT_DAYS_GONE_BY],
   );
   const opened = await database.rows<{ at: Date }>("select at from monitoring.signal_change where change = 'opened'");
   return {
