@@ -3,6 +3,7 @@ import { systemClock } from './clock.js';
 import { ControlServer } from './control/server.js';
 import { destinations } from './destinations.js';
 import { readOptions, type SandboxOptions } from './options.js';
+import { Responders } from './responders.js';
 import { Mailer } from './shopify/mailer.js';
 import { Numbers } from './shopify/numbers.js';
 import { World } from './world.js';
@@ -24,7 +25,10 @@ async function main(): Promise<void> {
     options.mailTo === null
       ? null
       : new Mailer(options.mailTo, systemClock, new Numbers(options.seed, systemClock.now()));
+  const responders = new Responders(systemClock, options.service);
+  await responders.start();
   const world = new World({
+    responders,
     onMail: (mail) => mailer?.send(mail, mail.isForged ? 'forged' : 'shopify'),
     seed: options.seed,
     clock: systemClock,
@@ -46,6 +50,7 @@ async function main(): Promise<void> {
   // Reads arrivals although nobody looks at the page: the receivers are emptied, and arrival times stay right.
   setInterval(() => {
     world.readArrivals();
+    void responders.publicPage.look();
   }, LOOK_MS);
   endWithParent();
   if (options.sellNow) world.start({});
@@ -67,6 +72,7 @@ async function main(): Promise<void> {
       segment: address('segment'),
       webhook: { ...address('webhook'), secret: far.find(({ name }) => name === 'webhook')?.secret ?? '' },
     },
+    ...responders.access(controlUrl),
   };
   process.stdout.write(`${JSON.stringify(ready)}\n`);
 }

@@ -1,3 +1,4 @@
+import { PAGER_MODES, type PagerMode } from './pagerduty/pagerduty.js';
 import type { AdminTrouble } from './shopify/admin-api.js';
 import { BULK_MODES, type BulkTrouble } from './shopify/bulk-operations.js';
 
@@ -46,6 +47,12 @@ const ADMIN_MODES = [
 const REPORT_MODES = ['calm', 'down', 'quota'] as const;
 export type ReportMode = (typeof REPORT_MODES)[number];
 
+/** Whether anybody is on call at the pager. */
+const ON_CALL_MODES = ['somebody', 'nobody'] as const;
+type OnCallMode = (typeof ON_CALL_MODES)[number];
+const MAIL_MODES = ['calm', 'down'] as const;
+type MailMode = (typeof MAIL_MODES)[number];
+
 const SHARES = ['drop', 'duplicate', 'repeat', 'reorder', 'oversize'] as const;
 
 /** One order to the sandbox, parsed. `store` and `topic` left out mean all of them. */
@@ -62,6 +69,9 @@ export type Trouble =
   | { kind: 'reports'; destination: string | null; mode: ReportMode }
   | { kind: 'admin'; mode: AdminTrouble }
   | { kind: 'bulk'; mode: BulkTrouble }
+  | { kind: 'pager'; mode: PagerMode }
+  | { kind: 'on-call'; mode: OnCallMode }
+  | { kind: 'mail'; mode: MailMode }
   | { kind: 'rate'; ordersPerSecond: number }
   | { kind: 'calm' };
 
@@ -98,6 +108,12 @@ export function parseTrouble(input: Readonly<Record<string, unknown>>): Trouble 
       return { kind, mode: oneOf(ADMIN_MODES, input.value) };
     case 'bulk':
       return { kind, mode: oneOf(BULK_MODES, input.value) };
+    case 'pager':
+      return { kind, mode: oneOf(PAGER_MODES, input.value) };
+    case 'on-call':
+      return { kind, mode: oneOf(ON_CALL_MODES, input.value) };
+    case 'mail':
+      return { kind, mode: oneOf(MAIL_MODES, input.value) };
     case 'rate':
       return { kind, ordersPerSecond: number(input.value, 0, 500, 'orders per second from 0 to 500') };
     case 'calm':
@@ -166,6 +182,12 @@ export function sentence(trouble: Trouble): string {
       return `The Admin API ${ADMIN_WORDS[trouble.mode]}`;
     case 'bulk':
       return `Bulk operations ${BULK_WORDS[trouble.mode]}`;
+    case 'pager':
+      return `PagerDuty ${PAGER_WORDS[trouble.mode]}`;
+    case 'on-call':
+      return trouble.mode === 'nobody' ? 'Nobody is on call' : 'Somebody is on call';
+    case 'mail':
+      return trouble.mode === 'down' ? 'The mail server is down' : 'The mail server takes mails';
     case 'rate':
       return `All stores together sell ${trouble.ordersPerSecond} orders per second`;
     case 'calm':
@@ -186,6 +208,17 @@ export const REPORT_WORDS: Record<ReportMode, string> = {
   calm: 'answer',
   down: 'are down (503)',
   quota: 'are out of quota (429)',
+};
+
+export const PAGER_WORDS: Record<PagerMode, string> = {
+  calm: 'takes events and pages',
+  down: 'is down: it takes no connection',
+  hanging: 'hangs: it takes connections and never answers',
+  throttling: 'throttles every event (429)',
+  failing: 'fails (500)',
+  garbled: 'answers as a broken proxy would (502)',
+  unheard: 'says 202 and pages nobody',
+  losing: 'takes events and cuts off the answer',
 };
 
 export const ADMIN_WORDS: Record<AdminTrouble, string> = {

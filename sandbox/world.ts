@@ -2,10 +2,12 @@ import type { Clock } from './clock.js';
 import type { Destination } from './destination.js';
 import { Latencies } from './latencies.js';
 import { Random } from './random.js';
+import type { Responders } from './responders.js';
 import { AdminApi, type AdminShop } from './shopify/admin-api.js';
 import { BulkOperations } from './shopify/bulk-operations.js';
 import { Sales } from './sales.js';
 import { stores, type StoreProfile } from './shopify/catalogue.js';
+import { ON_CALL } from './pagerduty/pagerduty.js';
 import { happen, payAtOnce, TOPICS, type Step, type Topic } from './shopify/lifecycle.js';
 import { Numbers } from './shopify/numbers.js';
 import { checkoutBody, customerBody, type OrderBody } from './shopify/order-body.js';
@@ -41,6 +43,8 @@ export interface WorldOptions {
   /** Where paging through one search ends; Shopify's 25,000 by default. */
   pagedMax?: number;
   destinations: readonly Destination[];
+  /** Whom the service tells; nobody by default. */
+  responders?: Responders;
   /** Topics the app subscribes to. All of them by default. */
   topics?: readonly Topic[];
   /** How requests travel; HTTP by default. */
@@ -169,6 +173,10 @@ export class World {
     return this.options.destinations;
   }
 
+  get responders(): Responders | null {
+    return this.options.responders ?? null;
+  }
+
   /**
    * Opens the stores.
    *
@@ -240,12 +248,25 @@ export class World {
       if (reports.length === 0) throw new BadRequest(`no destination ${trouble.destination ?? ''} that has reports`);
       for (const each of reports) each.mode = trouble.mode;
     }
+    if (trouble.kind === 'pager' || trouble.kind === 'on-call' || trouble.kind === 'mail')
+      this.troubleResponders(trouble);
     if (trouble.kind === 'calm') this.calm();
     // A new rate counts at once, not after a gap drawn from the old one.
     if (this.isSelling && (trouble.kind === 'rate' || trouble.kind === 'flood' || trouble.kind === 'calm')) {
       this.sales.draw();
     }
     this.say(sentence(trouble));
+  }
+
+  private troubleResponders(trouble: Extract<Trouble, { kind: 'pager' | 'on-call' | 'mail' }>): void {
+    const { responders } = this;
+    if (responders === null) throw new BadRequest('nobody is told by this sandbox');
+    const { pager, mail } = responders;
+    // Ports close and open again within the moment; what fails shows in the mode that the page reads.
+    const quietly = (work: Promise<unknown>): void => void work.catch((error: unknown) => this.say(String(error)));
+    if (trouble.kind === 'pager') quietly(pager.become(trouble.mode));
+    else if (trouble.kind === 'mail') quietly(trouble.mode === 'down' ? mail.stop() : mail.start());
+    else pager.onCall = trouble.mode === 'nobody' ? [] : [...ON_CALL];
   }
 
   private troubleShop(shop: Shop, trouble: Extract<Trouble, { store: string | null }>): void {
@@ -351,6 +372,11 @@ export class World {
     for (const destination of this.destinations) {
       destination.mode = 'calm';
       if (destination.reports !== null) destination.reports.mode = 'calm';
+    }
+    if (this.responders !== null) {
+      this.troubleResponders({ kind: 'pager', mode: 'calm' });
+      this.troubleResponders({ kind: 'mail', mode: 'calm' });
+      this.troubleResponders({ kind: 'on-call', mode: 'somebody' });
     }
     this.admin.trouble = 'none';
     this.admin.bulk.trouble = 'none';

@@ -119,6 +119,7 @@ export class Product {
       pipeline: queries,
       worldOfService: () => 'real',
       http,
+      meter,
       heartbeats: monitoring.heartbeats,
       settings: { tickets: 'none', alertmanagerUrl: null },
     });

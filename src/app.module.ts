@@ -233,9 +233,14 @@ export class Service {
       pipeline: queries,
       worldOfService: () => this.worldOfService(pipeline),
       http: this.http,
+      meter: this.telemetry.meter('plumbline'),
       heartbeats: monitoring.heartbeats,
-      settings: { tickets: 'none', alertmanagerUrl: null },
+      settings: {
+        tickets: config.file.alerting?.tickets ?? 'pagerduty',
+        alertmanagerUrl: config.file.alerting?.alertmanager?.url ?? null,
+      },
     });
+    alerting.notifier.configure('real', config.file.alerting ?? null);
     this.alerting = alerting;
     const statusPage = new StatusPage({
       database: pipeline.database,
@@ -341,6 +346,8 @@ export class Service {
       alerts: alerting.alerts,
       silences: alerting.silences,
       notifications: alerting.notifications,
+      notifier: alerting.notifier.watch,
+      inboundPager: alerting.notifier.door,
       inboundAlerts: alerting.inboundAlerts,
       statusPage: statusPage.desk,
       health: this.healthSources(parts),
@@ -405,7 +412,7 @@ export class Service {
         return 'idle';
       },
     }).start();
-    await this.startSandbox(pipeline.registry);
+    await this.startSandbox(pipeline.registry, alerting);
   }
 
   private async declare(registry: Registry): Promise<void> {
@@ -415,7 +422,7 @@ export class Service {
     await registry.applyDeclared({ shops: [], destinations: [] }, 'sandbox');
   }
 
-  private async startSandbox(registry: Registry): Promise<void> {
+  private async startSandbox(registry: Registry, alerting: Alerting): Promise<void> {
     const { config } = this;
     const hasShops = registry.current.allShops.some((shop) => shop.world === 'real');
     const wholeService = config.roles.has('intake') && config.roles.has('worker') && config.roles.has('web');
@@ -429,6 +436,8 @@ export class Service {
       log: this.log,
     });
     this.sandbox = sandbox;
+    const { alerting: told, pagerCa } = sandbox.channels(this.addresses.url);
+    alerting.notifier.configure('sandbox', told, pagerCa);
     await registry.applyDeclared(declareSandbox(sandbox.world, await this.sandboxWarehouse()), 'sandbox');
     await sandbox.startSelling(
       Object.fromEntries(
@@ -459,7 +468,7 @@ export class Service {
   }
 
   private healthSources(parts: Parts): HealthSource[] {
-    const { pipeline } = parts;
+    const { pipeline, alerting } = parts;
     const loops = () => loopsOf(parts);
     const report = (
       name: string,
@@ -498,6 +507,7 @@ export class Service {
         const waiting = files > 0 ? `${files} files, ${bytes} bytes to be drained` : null;
         return { state: 'ok', ageMs: 0, detail: waiting };
       }),
+      report('notifier', () => alerting.notifier.health()),
       ...loops().map(({ name }) =>
         report(name, () => {
           const loop = loops().find((candidate) => candidate.name === name);

@@ -25,6 +25,16 @@ const readySchema = z.object({
     }),
     webhook: z.object({ url: z.string(), secret: z.string() }),
   }),
+  pager: z.object({
+    host: z.string(),
+    routingKeys: z.object({ removed: z.string(), orders: z.string(), routine: z.string() }),
+    token: z.string(),
+    webhookSecrets: z.array(z.string()),
+    escalationPolicy: z.string(),
+    ca: z.string(),
+  }),
+  mail: z.object({ url: z.string() }),
+  heartbeatUrl: z.string(),
 });
 type SandboxWorld = z.output<typeof readySchema>;
 
@@ -78,6 +88,33 @@ export class SandboxProcess {
 
   get running(): boolean {
     return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** Whom the sandbox's world tells: its own pager, mail server and check. */
+  channels(publicUrl: string) {
+    const { pager, mail, heartbeatUrl } = this.world;
+    return {
+      alerting: {
+        publicUrl,
+        pagerduty: {
+          routingKeys: pager.routingKeys,
+          eventsHost: pager.host,
+          restHost: pager.host,
+          token: pager.token,
+          webhookSecrets: pager.webhookSecrets,
+          escalationPolicies: [pager.escalationPolicy],
+        },
+        secondChannel: {
+          kind: 'email' as const,
+          url: mail.url,
+          from: 'plumbline@sandbox.example',
+          to: ['on-call@sandbox.example'],
+        },
+        heartbeatUrl,
+        tickets: 'pagerduty' as const,
+      },
+      pagerCa: pager.ca,
+    };
   }
 
   /** Tells each store where its webhooks go, and lets them sell. @param keys callback key by store domain */

@@ -49,6 +49,19 @@ li.bad { color: var(--bad); }
 li.good { color: var(--good); }
 article li { display: inline-block; font-size: 0.85rem; border: 1px solid var(--line); border-radius: 99px; padding: 0 0.6rem; margin: 0 0.3rem 0.3rem 0; }
 article li.bad { border-color: var(--bad); font-weight: 600; }
+.beside { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); margin: 0.75rem 0; }
+.said { font-size: 1.1rem; font-weight: 600; overflow-wrap: anywhere; }
+.pages { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; margin: 0 0 1rem; }
+.columns h3 + ul, .columns p + h3 { margin-top: 0.75rem; }
+li.rich { display: flex; flex-wrap: wrap; gap: 0.5rem 1rem; align-items: center; justify-content: space-between; padding: 0.6rem 0 0.6rem 0.75rem; border-top: 1px solid var(--line); border-left: 4px solid var(--line); color: var(--ink); }
+li.rich.bad { border-left-color: var(--bad); }
+li.rich.good { border-left-color: var(--good); }
+.pages li.rich { margin-top: 0.5rem; border-top: 0; }
+.rich > div:first-child { flex: 1 1 16rem; min-width: 0; overflow-wrap: anywhere; }
+.words { display: block; font-weight: 600; }
+.detail { display: block; color: var(--quiet); font-size: 0.85rem; font-variant-numeric: tabular-nums; }
+.badge { display: inline-block; font-size: 0.8rem; font-weight: 600; border: 1px solid var(--line); border-radius: 99px; padding: 0 0.6rem; margin: 0 0.35rem 0.2rem 0; background: var(--press); color: var(--ink); }
+.acts { display: flex; gap: 0.5rem; }
 .columns ul { font-size: 0.9rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .columns li { padding: 0.3rem 0; border-top: 1px solid var(--line); }
 legend { font-weight: 600; padding: 0 0.35rem; margin-left: -0.35rem; }
@@ -86,12 +99,36 @@ function showList(element, given) {
   const now = JSON.stringify(lines);
   if (element.shown === now) return;
   element.shown = now;
-  element.replaceChildren(...lines.map(({ text, tone }) => {
-    const item = document.createElement('li');
-    item.className = tone;
-    item.textContent = text;
-    return item;
+  const pressed = document.activeElement?.value;
+  element.replaceChildren(...lines.map(itemOf));
+  // A list that is written anew must not take the focus away from whoever works by keyboard.
+  if (pressed) [...element.querySelectorAll('button')].find(({ value }) => value === pressed)?.focus();
+}
+
+function make(name, className, text) {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  if (text) element.textContent = text;
+  return element;
+}
+
+function itemOf({ text, tone, badges = [], detail, presses = [] }) {
+  if (badges.length === 0 && detail === undefined && presses.length === 0) return make('li', tone, text);
+  const item = make('li', 'rich ' + tone);
+  const words = make('div');
+  words.append(...badges.map((badge) => make('span', 'badge', badge)), make('span', 'words', text));
+  if (detail) words.append(make('span', 'detail', detail));
+  item.append(words);
+  if (presses.length === 0) return item;
+  const acts = make('div', 'acts');
+  acts.append(...presses.map(({ press, label }) => {
+    const button = make('button', '', label);
+    Object.assign(button, { name: 'press', value: press });
+    button.setAttribute('aria-label', label + ': ' + text);
+    return button;
   }));
+  item.append(acts);
+  return item;
 }
 
 async function refresh() {

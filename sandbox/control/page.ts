@@ -1,5 +1,5 @@
 import { TOPICS } from '../shopify/lifecycle.js';
-import type { State } from './view.js';
+import type { Line, State } from './view.js';
 
 interface Press {
   /** `kind value`, as the button sends it */
@@ -12,6 +12,8 @@ interface Group {
   title: string;
   /** Which choice stands above the buttons. */
   choice: 'store' | 'store-and-topic' | 'destination' | 'reports' | 'none';
+  /** Only where somebody is told. */
+  ofTold?: true;
   presses: readonly Press[];
 }
 
@@ -102,6 +104,43 @@ const GROUPS: readonly Group[] = [
     ],
   },
   {
+    title: 'PagerDuty',
+    choice: 'none',
+    ofTold: true,
+    presses: [
+      {
+        press: 'pager down',
+        label: 'Take down',
+        effect: 'No connection. The second channel must tell within a minute.',
+      },
+      { press: 'pager hanging', label: 'Let it hang', effect: 'Takes connections and never answers.' },
+      { press: 'pager failing', label: 'Fail with 500', effect: 'Every event fails; none may be given up.' },
+      { press: 'pager throttling', label: 'Throttle (429)', effect: 'As past 120 events a minute: come back later.' },
+      {
+        press: 'pager unheard',
+        label: 'Say 202, page nobody',
+        effect: 'It has taken the event, and no incident comes of it.',
+      },
+      {
+        press: 'pager losing',
+        label: 'Cut off answers',
+        effect: 'It has effect and nobody hears so: sent again, paged once.',
+      },
+      { press: 'pager calm', label: 'Works', effect: 'Takes events and pages again.' },
+    ],
+  },
+  {
+    title: 'People',
+    choice: 'none',
+    ofTold: true,
+    presses: [
+      { press: 'on-call nobody', label: 'Empty the rota', effect: 'Incidents are made, and wake nobody.' },
+      { press: 'on-call somebody', label: 'Somebody is on call', effect: 'As it should be.' },
+      { press: 'mail down', label: 'Mail server down', effect: 'The second channel is gone as well.' },
+      { press: 'mail calm', label: 'Mail server works', effect: 'Takes mails again.' },
+    ],
+  },
+  {
     title: 'Volume',
     choice: 'store',
     presses: [
@@ -172,7 +211,7 @@ export function page(state: State, serviceUrl: string): string {
     <form method="post" action="/control/trouble"><button class="calm" name="press" value="calm">Calm: end all trouble</button></form>
   </div>
   <nav aria-label="On this page"><ul>
-    <li><a href="#truth">The truth</a></li><li><a href="#stores">Stores</a></li>
+    <li><a href="#truth">The truth</a></li>${state.tells ? '<li><a href="#told">Who was told</a></li>' : ''}<li><a href="#stores">Stores</a></li>
     <li><a href="#trouble">Make trouble</a></li><li><a href="#done">What was done</a></li>
   </ul></nav>
 </header>
@@ -185,7 +224,7 @@ export function page(state: State, serviceUrl: string): string {
   </div>
   <p class="quiet">The warehouse is a database, not HTTP: it is not watched here. Ask the service.</p>
 </section>
-<section id="stores" tabindex="-1" aria-labelledby="stores-title">
+${state.tells ? toldSection(state, serviceUrl, text) : ''}<section id="stores" tabindex="-1" aria-labelledby="stores-title">
   <h2 id="stores-title">Stores</h2>
   <div class="cards">${state.stores.map((store, index) => storeCard(store, `stores.${index}`, state, text)).join('')}
   </div>
@@ -196,7 +235,9 @@ export function page(state: State, serviceUrl: string): string {
   <h2 id="trouble-title">Make trouble</h2>
   <h3>Trouble now</h3>
   ${list('active', state)}
-  <div class="groups">${GROUPS.map((group, index) => groupForm(group, index, state)).join('')}
+  <div class="groups">${GROUPS.filter(({ ofTold = false }) => !ofTold || state.tells)
+    .map((group, index) => groupForm(group, index, state))
+    .join('')}
   </div>
 </section>
 <section id="done" tabindex="-1" class="columns" aria-label="What was done">
@@ -210,6 +251,32 @@ export function page(state: State, serviceUrl: string): string {
 }
 
 type Text = (key: string, element?: string) => string;
+
+/** Who was paged by what, and what the public sees beside what is true. */
+function toldSection(state: State, serviceUrl: string, text: Text): string {
+  return `<section id="told" tabindex="-1" aria-labelledby="told-title">
+  <h2 id="told-title">Who was told</h2>
+  <div class="beside">
+    <article><h3>What is true</h3><p class="said">${text('told.truth')}</p>
+      <p class="quiet">The sandbox knows each order; the service has to find out.</p></article>
+    <article><h3>What the public sees</h3><p class="said">${text('told.public')}</p>
+      ${list('told.components', state)}
+      ${list('told.incidentsPublic', state)}
+      <p><a href="${escape(serviceUrl)}/status">The public page</a></p></article>
+  </div>
+  <form method="post" action="/control/incident" class="pages" aria-label="Incidents at PagerDuty">
+    <h3>At PagerDuty <small>${text('told.count')}</small></h3>
+    <p>${text('told.pager')}</p>
+    ${list('told.incidents', state, 'Nobody was paged so far.')}
+  </form>
+  <div class="columns">
+    <div><h3>Mails of the second channel <small>${text('told.mails')}</small></h3><p class="quiet">${text('told.mailServer')}</p>${list('told.mails', state, 'None so far.')}</div>
+    <div><h3>Heartbeat</h3><p>${text('told.heartbeat')}</p>
+      <h3>What the public page has said</h3>${list('told.said', state, 'Nothing so far.')}</div>
+  </div>
+</section>
+`;
+}
 
 function figures(pairs: readonly (readonly [string, string])[], at: string, text: Text): string {
   return `<dl>${pairs.map(([key, label]) => `<div><dt>${label}</dt>${text(`${at}.${key}`, 'dd')}</div>`).join('')}</dl>`;
@@ -242,8 +309,23 @@ function storeCard(store: State['stores'][number], at: string, state: State, tex
 
 function list(key: string, state: State, empty = ''): string {
   const lines = state.view.lists[key] ?? [];
-  const items = lines.map(({ text, tone }) => `<li class="${tone}">${escape(text)}</li>`).join('');
+  const items = lines.map(item).join('');
   return `<ul data-list="${key}" data-empty="${escape(empty)}">${items || (empty && `<li class="plain">${escape(empty)}</li>`)}</ul>`;
+}
+
+/** As the script makes it too. */
+function item({ text, tone, badges = [], detail, presses = [] }: Line): string {
+  if (badges.length === 0 && detail === undefined && presses.length === 0) {
+    return `<li class="${tone}">${escape(text)}</li>`;
+  }
+  const marks = badges.map((badge) => `<span class="badge">${escape(badge)}</span>`).join('');
+  const buttons = presses.map(
+    ({ press, label }) =>
+      `<button name="press" value="${escape(press)}" aria-label="${escape(`${label}: ${text}`)}">${escape(label)}</button>`,
+  );
+  return `<li class="rich ${tone}"><div>${marks}<span class="words">${escape(text)}</span>${
+    detail ? `<span class="detail">${escape(detail)}</span>` : ''
+  }</div>${buttons.length > 0 ? `<div class="acts">${buttons.join('')}</div>` : ''}</li>`;
 }
 
 function groupForm({ title, choice, presses }: Group, index: number, state: State): string {

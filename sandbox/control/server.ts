@@ -7,12 +7,15 @@ import { BadRequest, parseTrouble } from '../trouble.js';
 import type { World } from '../world.js';
 import { ICON, SCRIPT, STYLE } from './assets.js';
 import { page } from './page.js';
+import { pagesOf } from './told.js';
 import { stateOf } from './view.js';
 
 const BODY_MAX_BYTES = 64_000;
 const MISSING_SHOWN = 100;
 const CHANNELS: readonly Basket['channel'][] = ['web', 'pos', 'shopify_draft_order'];
 const STEPS: readonly Step[] = ['pay', 'edit', 'cancel', 'refund-part', 'refund-all'];
+/** What whoever is on call can do with an incident. */
+const INCIDENT_CHANGES = ['acknowledged', 'unacknowledged', 'resolved'] as const;
 const SECURITY_HEADERS = {
   'Content-Security-Policy':
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -61,9 +64,17 @@ export class ControlServer {
     if (!/^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?$/.test(host))
       return json(response, 421, { error: 'loopback only' });
     const path = (request.url ?? '/').split('?')[0] ?? '/';
+    // A check is called by its address alone, as healthchecks.io's are.
+    const ping = path.startsWith('/ping/') ? await this.ping(path, request) : null;
+    if (ping !== null) return text(response, 'text/plain', ping.body, ping.status);
     if (request.method === 'POST') return this.write(path, request, response);
     if (request.method !== 'GET' && request.method !== 'HEAD') return json(response, 405, { error: 'GET or POST' });
     return this.read(path, new URL(request.url ?? '/', 'http://sandbox').searchParams, response);
+  }
+
+  private async ping(path: string, request: IncomingMessage): Promise<{ status: number; body: string } | null> {
+    const { check } = this.world.responders ?? {};
+    return check?.take(path, await readBody(request)) ?? null;
   }
 
   private read(path: string, query: URLSearchParams, response: ServerResponse): void {
@@ -80,6 +91,8 @@ export class ControlServer {
         return json(response, 200, stateOf(this.world));
       case '/control/mails':
         return json(response, 200, { items: this.world.sender.mails });
+      case '/control/pages':
+        return json(response, 200, pagesOf(this.world));
       case '/control/missing': {
         this.world.readArrivals();
         const items = this.world.truth.missing(query.get('destination') ?? '', this.world.nowMs, MISSING_SHOWN);
@@ -118,6 +131,12 @@ export class ControlServer {
         const trouble = parseTrouble(pressed(fields));
         world.make(trouble);
         return { made: trouble };
+      }
+      case '/control/incident': {
+        const [change, id = ''] = readText(fields, 'press').split(' ');
+        const known = INCIDENT_CHANGES.find((one) => one === change);
+        if (known === undefined) throw new BadRequest(`press must begin with ${INCIDENT_CHANGES.join(' or ')}`);
+        return { changed: world.responders?.pager.act(id, known) ?? false };
       }
       case '/control/order':
         return world.sellOne(readText(fields, 'store'), readWish(fields));
@@ -165,7 +184,7 @@ function readText(fields: Readonly<Record<string, unknown>>, name: string): stri
   return value;
 }
 
-async function readFields(request: IncomingMessage): Promise<{ fields: Record<string, unknown>; isForm: boolean }> {
+async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -173,7 +192,11 @@ async function readFields(request: IncomingMessage): Promise<{ fields: Record<st
     if (bytes > BODY_MAX_BYTES) throw new BadRequest('body too large');
     chunks.push(chunk);
   }
-  const body = Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks).toString();
+}
+
+async function readFields(request: IncomingMessage): Promise<{ fields: Record<string, unknown>; isForm: boolean }> {
+  const body = await readBody(request);
   const type = request.headers['content-type'] ?? '';
   // FormData of the script comes as multipart only when asked for; the page always sends the plain form type.
   if (type.startsWith('application/x-www-form-urlencoded')) {
@@ -189,8 +212,8 @@ async function readFields(request: IncomingMessage): Promise<{ fields: Record<st
   throw new BadRequest('the body must be a JSON object');
 }
 
-function text(response: ServerResponse, type: string, body: string): void {
-  response.writeHead(200, { 'Content-Type': `${type}; charset=utf-8` });
+function text(response: ServerResponse, type: string, body: string, status = 200): void {
+  response.writeHead(status, { 'Content-Type': `${type}; charset=utf-8` });
   response.end(body);
 }
 

@@ -1,10 +1,17 @@
 import { TOPICS, type Topic } from '../shopify/lifecycle.js';
 import { ADMIN_WORDS, MODE_WORDS, REPORT_WORDS, sentence, type StoreTrouble, type Trouble } from '../trouble.js';
 import type { Shop, World } from '../world.js';
+import { addTold } from './told.js';
 
 export interface Line {
   text: string;
   tone: 'plain' | 'good' | 'bad';
+  /** Small words before the text. */
+  badges?: readonly string[];
+  /** A second, quieter line. */
+  detail?: string;
+  /** Buttons of the line; each sends its `press` to the form that the list stands in. */
+  presses?: readonly { press: string; label: string }[];
 }
 
 /**
@@ -18,7 +25,7 @@ export interface View {
 }
 
 type Facts = ReturnType<typeof factsOf>;
-export type State = Facts & { view: View };
+export type State = Facts & { tells: boolean; view: View };
 
 const LOG_SHOWN = 30;
 const REMOVALS_SHOWN = 20;
@@ -26,7 +33,12 @@ const REMOVALS_SHOWN = 20;
 /** Everything a program needs to know of the world, and the same in words for the page. */
 export function stateOf(world: World): State {
   const facts = factsOf(world);
-  return { ...facts, view: viewOf(facts) };
+  const view = viewOf(facts);
+  const lacking = facts.destinations
+    .filter(({ missing }) => missing > 0)
+    .map(({ name, missing }) => `${name} (${missing})`);
+  addTold(view, world, { sold: facts.sold, lacking });
+  return { ...facts, tells: world.responders !== null, view };
 }
 
 function factsOf(world: World) {
@@ -91,6 +103,11 @@ function activeTrouble(world: World): string[] {
       found.push({ kind: 'reports', destination: name, mode: reports.mode });
     }
   }
+  const { responders } = world;
+  if (responders !== null && responders.pager.mode !== 'calm')
+    found.push({ kind: 'pager', mode: responders.pager.mode });
+  if (responders?.pager.onCall.length === 0) found.push({ kind: 'on-call', mode: 'nobody' });
+  if (responders?.mail.isDown === true) found.push({ kind: 'mail', mode: 'down' });
   const gone = [...world.shops.values()]
     .filter(({ key }) => key !== null)
     .flatMap(({ store }) =>

@@ -1,3 +1,4 @@
+import type { Meter } from '@opentelemetry/api';
 import type { Clock } from '../kernel/clock.js';
 import type { Database } from '../kernel/database.js';
 import type { Duty } from '../kernel/duty.js';
@@ -17,6 +18,7 @@ import { Watched } from './alerts/watched.js';
 import { Watchdog } from './alerts/watchdog.js';
 import { ruleNamed } from './catalogue.js';
 import { Incidents } from './incidents/incidents.js';
+import { Notifier } from './notify/notifier.js';
 import { NotificationLog } from './said/notification-log.js';
 import { SilenceBook } from './silences/silence-book.js';
 
@@ -40,6 +42,7 @@ export interface AlertingOptions {
   /** The world of what is about no shop and no destination. */
   worldOfService: () => World;
   http: Pick<HttpOut, 'request'>;
+  meter: Meter;
   heartbeats: HeartbeatReader;
   settings: AlertSettings;
 }
@@ -58,6 +61,8 @@ export interface AlertSettings {
  */
 export class Alerting {
   readonly incidents: Incidents;
+  /** Says it to people. */
+  readonly notifier: Notifier;
   readonly alerts: AlertBook;
   readonly silences: SilenceBook;
   readonly notifications: NotificationLog;
@@ -75,6 +80,7 @@ export class Alerting {
     this.notifications = new NotificationLog(database);
     this.inboundAlerts = new InboundAlertmanager({ signals, log });
     this.incidents = new Incidents({ ...options, alerts: this.alerts });
+    this.notifier = new Notifier({ ...options, alerts: this.alerts, loops: () => this.health() });
     this.work = this.duties();
     this.loops = this.work.map((duty) => new Loop({ ...duty, clock, log }));
   }
@@ -111,13 +117,13 @@ export class Alerting {
 
   /** Bounded: a round that is under way is told to end. */
   async stop(): Promise<void> {
-    if (!this.options.watch) return;
-    await Promise.all(this.loops.map((loop) => loop.stop()));
+    if (this.options.watch) await Promise.all(this.loops.map((loop) => loop.stop()));
+    await this.notifier.stop();
   }
 
   private duties(): Duty[] {
     // In the order of what is told: what a round folds is followed in the same settling.
-    return [...this.alertDuties(), ...this.incidents.duties()];
+    return [...this.alertDuties(), ...this.notifier.duties(), ...this.incidents.duties()];
   }
 
   private alertDuties(): Duty[] {

@@ -239,6 +239,47 @@ export interface NotificationReader {
   ): Promise<{ items: NotificationView[]; nextCursor: string | null }>;
 }
 
+/** How one recipient of a channel is. */
+export interface RecipientHealth {
+  world: World;
+  channel: NotificationView['channel'];
+  recipient: string;
+  state: 'ok' | 'failing' | 'unknown';
+  /** When it last took something; `null` = never yet. */
+  takenAt: Date | null;
+  failingSince: Date | null;
+  lastError: string | null;
+  waiting: number;
+  oldestWaitingAt: Date | null;
+}
+
+export interface NotifierReader {
+  /** How people are told, for each world that has anybody to tell. */
+  channels(): Promise<
+    {
+      world: World;
+      /**
+       * What counts as proof that somebody is paged. `taken`: nothing but the pager's 202, which it gives to what it has
+       * not looked at yet; configure its webhooks or a token.
+       */
+      confirmation: 'webhooks' | 'look-ups' | 'webhooks and look-ups' | 'taken' | 'no pager';
+      recipients: RecipientHealth[];
+    }[]
+  >;
+}
+
+/** What an inbound message is answered. */
+export interface InboundAnswer {
+  status: 200 | 401 | 503;
+  detail: string;
+}
+
+/** Where the pager tells what people did. */
+export interface InboundPager {
+  /** @param given.body as it came, because it is what is signed */
+  take(given: { signature: string; webhookId: string; body: Buffer }): Promise<InboundAnswer>;
+}
+
 // --- incidents ---------------------------------------------------------------------------------------------------
 
 export const INCIDENT_STATES = ['investigating', 'identified', 'monitoring', 'resolved'] as const;

@@ -2,6 +2,7 @@ import { Inject, Module, type DynamicModule, type OnModuleInit, type Type } from
 import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 import { ApiTokens } from '../kernel/auth.js';
+import { ChannelsController } from './channels.http.js';
 import { DeadLettersController } from './dead-letters.http.js';
 import { AlertsController } from './alerts.http.js';
 import { CONSOLE_DEPS, type ConsoleDeps } from './deps.js';
@@ -13,6 +14,7 @@ import { openApiOf } from './openapi.js';
 import { IncidentsController } from './incidents.http.js';
 import { addInboundEmail } from './inbound-email.js';
 import { InboundAlertmanagerController } from './inbound-alertmanager.http.js';
+import { addInboundPagerDuty } from './inbound-pagerduty.js';
 import { NoticesController } from './notices.http.js';
 import { NotificationsController } from './notifications.http.js';
 import { OPENAPI, OpenApiController } from './openapi.http.js';
@@ -52,6 +54,7 @@ export const API_CONTROLLERS: readonly Type[] = [
   NotificationsController,
   InboundAlertmanagerController,
   NoticesController,
+  ChannelsController,
   SubscriptionsController,
   ThroughputController,
   SilenceController,
@@ -75,6 +78,7 @@ export class ConsoleModule implements OnModuleInit {
     addSecurityHeaders(server);
     // Counted for itself: whoever guesses addresses here locks nobody out of the API.
     addInboundEmail(server, this.deps.inboundMail, new FailedAttempts(this.deps.clock));
+    addInboundPagerDuty(server, this.deps.inboundPager);
   }
 }
 

@@ -1,4 +1,12 @@
-import type { AlertDesk, InboundAlerts, IncidentDesk, NotificationReader, SilenceDesk } from '../alerting/contract.js';
+import type {
+  AlertDesk,
+  InboundAlerts,
+  InboundPager,
+  IncidentDesk,
+  NotificationReader,
+  NotifierReader,
+  SilenceDesk,
+} from '../alerting/contract.js';
 import type { ApiTokens } from '../kernel/auth.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Database, DurabilitySetting } from '../kernel/database.js';
@@ -57,6 +65,8 @@ export interface ConsoleDeps {
   alerts: AlertDesk;
   silences: SilenceDesk;
   notifications: NotificationReader;
+  notifier: NotifierReader;
+  inboundPager: InboundPager;
   inboundAlerts: InboundAlerts;
   statusPage: StatusDesk;
   health: readonly HealthSource[];

@@ -1,17 +1,14 @@
-import { STATUS_CODES } from 'node:http';
-import type { Readable } from 'node:stream';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { InboundMail } from '../monitoring/contract.js';
 import type { FailedAttempts } from './failed-attempts.js';
 import { Problem } from './problem.js';
+import { sendInboundProblem, takeRawBodies } from './raw-body.js';
 
 /** Mailgun posts the whole mail, instead of what it has read of it, to an address that ends in `mime`. */
 export const INBOUND_EMAIL_PATHS = ['/inbound/email/:provider/:secret', '/inbound/email/:provider/:secret/mime'];
 
 // Shopify's mails are a few KB. With all that providers put around them, and an attachment of somebody's, still below.
 const BODY_BYTES_MAX = 4 * 1024 * 1024;
-const BODY_WITHIN_MS = 10_000;
-const RETRY_AFTER_SECONDS = '60';
 
 interface Address {
   Params: { provider: string; secret: string };
@@ -23,14 +20,7 @@ interface Address {
  */
 export function addInboundEmail(server: FastifyInstance, mails: InboundMail, failedAttempts: FailedAttempts): void {
   void server.register((scope, _options, done) => {
-    scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', (_request: FastifyRequest, body: Readable, parsed) => {
-      readBody(body, parsed);
-    });
-    scope.setErrorHandler((error: unknown, _request, reply) => {
-      const problem = error instanceof Problem ? error : new Problem(statusOf(error));
-      return sendProblem(reply, problem);
-    });
+    takeRawBodies(scope, BODY_BYTES_MAX);
     for (const url of INBOUND_EMAIL_PATHS) {
       scope.route<Address>({
         method: 'POST',
@@ -42,7 +32,7 @@ export function addInboundEmail(server: FastifyInstance, mails: InboundMail, fai
           const contentType = request.headers['content-type'] ?? '';
           const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
           const { status, detail } = await mails.take({ provider, secret, contentType, body });
-          if (status !== 200) return sendProblem(reply, new Problem(status, detail));
+          if (status !== 200) return sendInboundProblem(reply, new Problem(status, detail));
           return reply.status(200).type('text/plain').send(`${detail}\n`);
         },
       });
@@ -70,48 +60,4 @@ function refusal(
   }
   failedAttempts.note(ip);
   return new Problem(401, 'The address does not hold notices.secretPath.');
-}
-
-function readBody(body: Readable, done: (error: Error | null, bytes?: Buffer) => void): void {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  let isOver = false;
-  const end = (error: Error | null, result?: Buffer): void => {
-    if (isOver) return;
-    isOver = true;
-    clearTimeout(timer);
-    body.resume(); // what is still to come is read and dropped, so that the sender hears the answer
-    done(error, result);
-  };
-  const timer = setTimeout(
-    () => end(new Problem(408, 'The body did not arrive in time; send it again.')),
-    BODY_WITHIN_MS,
-  );
-  body.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) return end(new Problem(413, `The body is larger than ${BODY_BYTES_MAX} bytes.`));
-    if (!isOver) chunks.push(chunk);
-  });
-  body.once('end', () => end(null, Buffer.concat(chunks, bytes)));
-  body.once('error', () => end(new Problem(400, 'The body was cut.')));
-  body.once('close', () => end(new Problem(400, 'The body was cut.')));
-}
-
-function statusOf(error: unknown): number {
-  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
-  return typeof status === 'number' && status >= 400 && status < 600 ? status : 500;
-}
-
-function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
-  for (const [name, value] of Object.entries(problem.options.headers ?? {})) reply.header(name, value);
-  if (problem.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
-  // After a refusal in mid-body the connection has no next request.
-  if (problem.status === 408 || problem.status === 413) reply.header('connection', 'close');
-  return (
-    reply
-      .header('content-type', 'application/problem+json')
-      .status(problem.status)
-      // The API's titles speak of tokens; here there are none.
-      .send(JSON.stringify({ ...problem.body(), title: STATUS_CODES[problem.status] ?? 'Refused' }))
-  );
 }

@@ -10,6 +10,8 @@ export interface ConfigFile {
   /** `undefined` when the YAML itself is broken. */
   value: unknown;
   faults: Fault[];
+  /** Keys whose value holds a `${NAME}` that was filled in, as `keyOf` writes them. */
+  fromEnvironment: ReadonlySet<string>;
   /** A fault at a key; a key that is not there is reported at the nearest parent that is. */
   fault(path: KeyPath, message: string): Fault;
 }
@@ -35,7 +37,8 @@ export function readConfigFile(
     faultAt(offsetOf(document, path), path.length === 0 ? '' : keyOf(path), message);
 
   const faults = document.errors.map((error) => faultAt(error.pos[0], '', `not valid YAML: ${error.message}`));
-  if (faults.length > 0) return { value: undefined, faults, fault };
+  const fromEnvironment = new Set<string>();
+  if (faults.length > 0) return { value: undefined, faults, fromEnvironment, fault };
 
   visit(document, {
     Scalar(key, node, ancestors) {
@@ -43,8 +46,9 @@ export function readConfigFile(
       node.value = node.value.replace(INTERPOLATION, (whole: string, escaped: string, variable: string) => {
         if (escaped !== '') return whole.slice(1);
         const value = env[variable];
-        if (value !== undefined && value !== '') return value;
         const path = pathOf(ancestors, node, key);
+        fromEnvironment.add(keyOf(path));
+        if (value !== undefined && value !== '') return value;
         faults.push(
           faultAt(
             node.range?.[0] ?? 0,
@@ -57,9 +61,9 @@ export function readConfigFile(
     },
   });
   try {
-    return { value: document.toJS({ maxAliasCount: 100 }) as unknown, faults, fault };
+    return { value: document.toJS({ maxAliasCount: 100 }) as unknown, faults, fromEnvironment, fault };
   } catch (error) {
-    return { value: undefined, faults: [...faults, faultAt(0, '', messageOf(error))], fault };
+    return { value: undefined, faults: [...faults, faultAt(0, '', messageOf(error))], fromEnvironment, fault };
   }
 }
 

@@ -226,8 +226,15 @@ export type Settings = {
 export interface Sections<Shape extends z.core.$ZodLooseShape> {
   /** One strict schema a top-level key. Each is parsed on its own, so that one fault hides no other. */
   shape: Shape;
-  /** Faults between sections. Gets the values as written, whole or broken, and must bear anything. */
-  check?: (raw: Readonly<Record<string, unknown>>) => { path: KeyPath; message: string }[];
+  /**
+   * Faults between sections. Gets the values as written, whole or broken, and must bear anything.
+   *
+   * @param isFromEnvironment whether the text at a key came by `${NAME}`, for what must not stand in a file
+   */
+  check?: (
+    raw: Readonly<Record<string, unknown>>,
+    isFromEnvironment?: (path: KeyPath) => boolean,
+  ) => { path: KeyPath; message: string }[];
   /** Top-level keys of later releases: accepted as objects, not used, said so at start. */
   later?: readonly string[];
 }
@@ -278,7 +285,8 @@ export function loadConfig<Shape extends z.core.$ZodLooseShape>(
       });
     }
   }
-  const parsed = readSections(raw, options.sections, warnings);
+  const isFromEnvironment = (path: KeyPath): boolean => file?.fromEnvironment.has(keyOf(path)) ?? false;
+  const parsed = readSections(raw, options.sections, warnings, isFromEnvironment);
   const fromFile = parsed.faults.map(({ path, message }) =>
     file ? file.fault(path, message) : { source: 'configuration', line: null, column: null, key: keyOf(path), message },
   );
@@ -335,6 +343,7 @@ function readSections<Shape extends z.core.$ZodLooseShape>(
   raw: unknown,
   { shape, check, later = [] }: Sections<Shape>,
   warnings: string[],
+  isFromEnvironment: (path: KeyPath) => boolean,
 ): { value: z.output<z.ZodObject<Shape>> | undefined; faults: { path: KeyPath; message: string }[] } {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
     return { value: undefined, faults: [{ path: [], message: 'the file must hold keys and values at its top' }] };
@@ -354,6 +363,6 @@ function readSections<Shape extends z.core.$ZodLooseShape>(
     for (const name of later) jsonSchema.properties = { ...jsonSchema.properties, [name]: {} };
     faults.push(...issuesToFaults(result.error.issues, jsonSchema, given));
   }
-  faults.push(...(check?.(given) ?? []));
+  faults.push(...(check?.(given, isFromEnvironment) ?? []));
   return { value: result.success ? result.data : undefined, faults };
 }

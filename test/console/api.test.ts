@@ -6,6 +6,7 @@ import { API_CONTROLLERS } from '../../src/console/console.module.js';
 import { endpointsOf } from '../../src/console/endpoint.js';
 import type { EndpointSpec } from '../../src/console/endpoint-spec.js';
 import { INBOUND_EMAIL_PATHS } from '../../src/console/inbound-email.js';
+import { INBOUND_PAGERDUTY_PATH } from '../../src/console/inbound-pagerduty.js';
 import { problemSchema } from '../../src/console/problem.js';
 import { ConsoleApp, NOON_MS } from './console-app.js';
 import { addDeadLetter, addObligation } from './order-rows.js';
@@ -458,7 +459,8 @@ describe('the document', () => {
     const documented = Object.entries((body as { paths: Record<string, object> }).paths).flatMap(([path, operations]) =>
       Object.keys(operations).map((method) => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`),
     );
-    const beside = ['GET /', 'GET /start.css', ...INBOUND_EMAIL_PATHS.map((path) => `POST ${path}`)];
+    const inbound = [...INBOUND_EMAIL_PATHS, INBOUND_PAGERDUTY_PATH].map((path) => `POST ${path}`);
+    const beside = ['GET /', 'GET /start.css', ...inbound];
     const routes = app.routes.filter((route) => !beside.includes(route));
     expect(documented.sort()).toEqual(routes.sort());
   });

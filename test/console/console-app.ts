@@ -10,10 +10,11 @@ import { Database } from '../../src/kernel/database.js';
 import { createDataSource } from '../../src/kernel/data-source.js';
 import type { HealthReport } from '../../src/kernel/health.js';
 import { createLogger, silentLogger } from '../../src/kernel/log.js';
-import { systemIds } from '../../src/kernel/random.js';
+import { systemIds, systemRandom } from '../../src/kernel/random.js';
 import { SecretBox } from '../../src/kernel/secrets.js';
 import type { AlertChange } from '../../src/alerting/contract.js';
 import { Incidents } from '../../src/alerting/incidents/incidents.js';
+import { Notifier } from '../../src/alerting/notify/notifier.js';
 import { API_BODY_BYTES_MAX, consoleModule } from '../../src/console/console.module.js';
 import type { StartFacts } from '../../src/console/deps.js';
 import type { DestinationKind, ReplayReport, ReplayRequest, ShopifyAdmin } from '../../src/pipeline/contract.js';
@@ -81,6 +82,8 @@ export class ConsoleApp {
   readonly alertChanges: AlertChange[] = [];
   readonly incidents: Incidents;
   readonly statusPage: StatusPage;
+  /** Tells nobody until a test configures it; its duties do not run here. */
+  readonly notifier: Notifier;
   readonly byRole = new Map<TokenRole, string>();
   /** Everything that was logged. */
   log = '';
@@ -190,6 +193,18 @@ export class ConsoleApp {
       clock: this.clock,
       log: this.logger(),
     });
+    this.notifier = new Notifier({
+      database: db.database,
+      signals: this.signals,
+      alerts: { acknowledge: nobody, unacknowledge: nobody },
+      processName: 'test',
+      loops: () => [],
+      meter: metrics.getMeter('test'),
+      clock: this.clock,
+      ids: systemIds,
+      random: systemRandom,
+      log: this.logger(),
+    });
     this.incidents = new Incidents({
       database: db.database,
       alerts: {
@@ -269,6 +284,8 @@ export class ConsoleApp {
       notices: self.notices.book,
       inboundMail: self.notices.door,
       subscriptions: self.subscriptions,
+      notifier: self.notifier.watch,
+      inboundPager: self.notifier.door,
       incidents: self.incidents,
       alerts: self.alerts,
       silences: self.silences,
@@ -315,6 +332,7 @@ export class ConsoleApp {
 
   async close(): Promise<void> {
     await this.app.close();
+    await this.notifier.stop();
     if (this.source.isInitialized) await this.source.destroy();
   }
 

@@ -124,11 +124,24 @@ function keysTable(node: Node, wanted: (key: string) => boolean = () => true): s
           each.secret ? 'yes' : 'no',
         ],
         ...(each.properties ? rows(`${path}${key}.`, each) : []),
+        ...kindsOf(each).flatMap(([kind, branch]) =>
+          rows(`${path}${key}.`, branch).map(([name = '', ...rest]) => [`${name}, ${kind}`, ...rest]),
+        ),
       ]);
   return tableOf(['Key', 'Type', 'Default', 'What it does', 'Secret'], rows('', node));
 }
 
+/** The branches of a key that is one of several kinds, by the name of the kind. */
+function kindsOf({ oneOf = [] }: Node): [string, Node][] {
+  return oneOf.map((branch) => {
+    const { kind, ...properties } = branch.properties ?? {};
+    return [kind?.const ?? '', { ...branch, properties }];
+  });
+}
+
 function typeOf(node: Node): string {
+  const kinds = kindsOf(node);
+  if (kinds.length > 0) return `keys and values, ${code('kind')}: ${kinds.map(([kind]) => kind).join(' or ')}`;
   if (node.enum) return node.enum.map((each) => code(String(each))).join(' or ');
   if (node.const !== undefined) return code(node.const);
   if (node.anyOf) return node.anyOf.map(typeOf).join(' or ');

@@ -18,6 +18,7 @@ import { addIncidents } from './incident-commands.js';
 import { addReconciliation } from './reconciliation-commands.js';
 import { addNotices } from './notice-commands.js';
 import { addAlerts } from './alert-commands.js';
+import { addChannels } from './channel-commands.js';
 import { addSignals } from './signal-commands.js';
 import { addSlos } from './slo-commands.js';
 import { addStatus } from './status-commands.js';
@@ -93,6 +94,7 @@ function programOf(terminal: Terminal, outcome: { exitCode: number }): Command {
   addReconciliation(cli);
   addSignals(cli);
   addAlerts(cli);
+  addChannels(cli);
   addNotices(cli);
   addSubscriptions(cli);
   addThroughput(cli);

@@ -3,6 +3,7 @@ import { CREATE_ALERTING } from './alerting.js';
 import { CREATE_INCIDENTS } from './incidents.js';
 import { CREATE_MONITORING } from './monitoring.js';
 import { CREATE_NOTICES } from './notices.js';
+import { CREATE_NOTIFY } from './notify.js';
 import { PIPELINE_FOR_MONITORING } from './pipeline-for-monitoring.js';
 import { CREATE_RECONCILIATION } from './reconciliation.js';
 import { CREATE_PIPELINE } from './schema.js';
@@ -37,6 +38,7 @@ export const MIGRATIONS = [
   migration('CreateThroughput1764600000000', CREATE_THROUGHPUT),
   migration('CreateAlerting1764700000000', CREATE_ALERTING),
   migration('CreateWatching1764800000000', CREATE_WATCHING),
+  migration('CreateNotify1764900000000', CREATE_NOTIFY),
   migration('CreateIncidents1765000000000', CREATE_INCIDENTS),
   migration('CreateStatusPage1765100000000', CREATE_STATUS_PAGE),
 ];

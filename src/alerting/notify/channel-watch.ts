@@ -1,0 +1,141 @@
+import type { Clock } from '../../kernel/clock.js';
+import type { Database } from '../../kernel/database.js';
+import type { Duty } from '../../kernel/duty.js';
+import type { Finding, SignalDesk } from '../../monitoring/contract.js';
+import type { World } from '../../pipeline/contract.js';
+import type { NotificationView, NotifierReader, RecipientHealth } from '../contract.js';
+import type { WorldChannels } from './world-channels.js';
+
+const PAUSE_MS = 5_000;
+const FAILING_MS = 60_000; // shorter outages are retried and hurt nobody
+const DOUBT_MS = 86_400_000; // without a later page nothing more is known; then it is no news
+const EVIDENCE = '/api/v1/channels';
+
+/** Indexes: the key, notification_waiting, notification_unseen. */
+const RECIPIENTS = `
+select r.world, r.channel, r.recipient, r.failures, r.failing_since as "failingSince", r.taken_at as "takenAt",
+       r.last_error as "lastError", coalesce(w.waiting, 0)::int as waiting, w.oldest as "oldestWaitingAt",
+       d.since as "doubtSince", d.refused
+  from alerting.recipient r
+  left join (select world, channel, recipient, count(*) as waiting, min(created_at) filter (where try_at <= $1) as oldest
+               from alerting.notification where state = 'waiting' group by 1, 2, 3) w
+    on (w.world, w.channel, w.recipient) = (r.world, r.channel, r.recipient)
+  left join (select world, recipient, min(unconfirmed_at) as since, bool_or(state = 'refused') as refused
+               from alerting.notification where unconfirmed_at > $2 and channel = 'pagerduty' group by 1, 2) d
+    on r.channel = 'pagerduty' and (d.world, d.recipient) = (r.world, r.recipient)
+ order by r.world, r.channel, r.recipient`;
+
+interface RecipientRow extends Record<string, unknown> {
+  world: World;
+  channel: NotificationView['channel'];
+  recipient: string;
+  failures: number;
+  failingSince: Date | null;
+  takenAt: Date | null;
+  lastError: string | null;
+  waiting: number;
+  oldestWaitingAt: Date | null;
+  doubtSince: Date | null;
+  refused: boolean | null;
+}
+
+/** Watches the channels themselves: what does not tell is a signal, and its page goes by the other channel. */
+export class ChannelWatch implements NotifierReader {
+  constructor(
+    private readonly deps: {
+      database: Database;
+      signals: Pick<SignalDesk, 'replace'>;
+      channels: () => readonly WorldChannels[];
+      /** Worlds whose webhooks PagerDuty has switched off. */
+      webhooksOff: () => Promise<ReadonlyMap<World, Date>>;
+      clock: Clock;
+    },
+  ) {}
+
+  duty(): Duty {
+    return {
+      name: 'channel-watch',
+      pauseMs: PAUSE_MS,
+      round: async () => {
+        await this.judge();
+        return 'idle';
+      },
+    };
+  }
+
+  async judge(): Promise<void> {
+    const rows = await this.recipients();
+    const off = await this.deps.webhooksOff();
+    const nowMs = this.deps.clock.nowMs();
+    await this.deps.signals.replace('notifier-failing', null, [
+      ...rows.flatMap((row) => findingOf(row, nowMs) ?? []),
+      ...[...off].map(([world, since]): Finding => {
+        const why = 'PagerDuty has switched our webhook subscription off for a day, after answers it did not take';
+        return finding({ world, channel: 'pagerduty', recipient: 'webhooks' }, why, since);
+      }),
+    ]);
+  }
+
+  async channels(): ReturnType<NotifierReader['channels']> {
+    const rows = await this.recipients();
+    const nowMs = this.deps.clock.nowMs();
+    return this.deps.channels().map((channels) => ({
+      world: channels.world,
+      confirmation: confirmationOf(channels),
+      recipients: rows.filter(({ world }) => world === channels.world).map((row) => healthOf(row, nowMs)),
+    }));
+  }
+
+  private recipients(): Promise<RecipientRow[]> {
+    const nowAt = this.deps.clock.now();
+    const known = new Set(this.deps.channels().map(({ world }) => world));
+    if (known.size === 0) return Promise.resolve([]);
+    return this.deps.database
+      .rows<RecipientRow>(RECIPIENTS, [nowAt, new Date(nowAt.getTime() - DOUBT_MS)])
+      .then((rows) => rows.filter(({ world }) => known.has(world)));
+  }
+}
+
+function confirmationOf({ pager, webhookSecrets }: WorldChannels) {
+  if (pager === null) return 'no pager';
+  if (webhookSecrets.length > 0) return pager.canLook ? 'webhooks and look-ups' : 'webhooks';
+  return pager.canLook ? 'look-ups' : 'taken';
+}
+
+function healthOf(row: RecipientRow, nowMs: number): RecipientHealth {
+  const { world, channel, recipient, takenAt, failingSince, lastError, waiting, oldestWaitingAt } = row;
+  const isFailing = row.failures > 0 || findingOf(row, nowMs) !== null;
+  const state = isFailing ? 'failing' : takenAt === null ? 'unknown' : 'ok';
+  return { world, channel, recipient, state, takenAt, failingSince, lastError, waiting, oldestWaitingAt };
+}
+
+/** What is wrong with a recipient, the gravest first; `null` = nothing that a person must know. */
+function findingOf(row: RecipientRow, nowMs: number): Finding | null {
+  const isLong = (since: Date | null): since is Date => since !== null && nowMs - since.getTime() >= FAILING_MS;
+  // A page that could not be said is reason enough, however short it is.
+  const isFelt = isLong(row.failingSince) || row.doubtSince !== null;
+  if (row.failingSince !== null && isFelt) return finding(row, 'does not answer', row.failingSince);
+  if (row.doubtSince !== null) {
+    const why = row.refused === true ? 'refuses what it is sent' : 'takes it, and nobody is seen to be paged';
+    return finding(row, why, row.doubtSince);
+  }
+  // Neither fails nor refuses, and yet somebody waits to be told: throttled, or nobody sends.
+  if (row.channel === 'pagerduty' && isLong(row.oldestWaitingAt)) {
+    return finding(row, 'is behind: what is to be said waits', row.oldestWaitingAt);
+  }
+  return null;
+}
+
+function finding(
+  { world, channel, recipient }: Pick<RecipientRow, 'world' | 'channel' | 'recipient'>,
+  why: string,
+  since: Date,
+): Finding {
+  return {
+    kind: 'notifier-failing',
+    subject: `${world}/${channel}/${recipient}`,
+    // The error changes with every try; it is in the evidence.
+    facts: { world, channel, recipient, why, since },
+    evidence: EVIDENCE,
+  };
+}

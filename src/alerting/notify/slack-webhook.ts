@@ -1,0 +1,89 @@
+import { createHmac } from 'node:crypto';
+import type { Clock } from '../../kernel/clock.js';
+import type { HttpOut } from '../../kernel/http-out.js';
+import { retryAfterMs } from '../../kernel/retry-after.js';
+import type { Sent } from './notification.js';
+import type { Message, SecondChannel } from './second-channel.js';
+import { cut } from './words.js';
+
+// Source: Slack, "Reference: blocks": a header's text 150, a section's text 3,000 characters.
+const HEADER_CHARS_MAX = 150;
+const SECTION_CHARS_MAX = 3_000;
+/** Answers by which it says that it will not take this message, as it is, ever. */
+const NEVER = new Set([400, 413, 422]);
+
+/**
+ * A webhook in the shape of Slack's incoming webhooks, `{text, blocks}`, which Mattermost and others read as well.
+ *
+ * With a secret, `X-Plumbline-Signature: t=<unix seconds>,v1=<hex>`: HMAC-SHA256 over `<t>.<body>`.
+ */
+export class SlackWebhook implements SecondChannel {
+  readonly recipient: string;
+
+  constructor(
+    private readonly options: {
+      settings: { url: string; secret?: string | undefined };
+      http: Pick<HttpOut, 'request'>;
+      clock: Clock;
+    },
+  ) {
+    this.recipient = new URL(options.settings.url).host;
+  }
+
+  async tell(message: Message, signal: AbortSignal): Promise<Sent> {
+    const { settings, http, clock } = this.options;
+    const body = JSON.stringify(slackMessage(message));
+    const seconds = Math.floor(clock.nowMs() / 1_000);
+    const result = await http.request({
+      method: 'POST',
+      url: settings.url,
+      headers: {
+        'content-type': 'application/json',
+        'x-plumbline-id': message.id,
+        ...(settings.secret === undefined
+          ? {}
+          : { 'x-plumbline-signature': signature(settings.secret, seconds, body) }),
+      },
+      body,
+      signal,
+    });
+    if (result.kind !== 'answer') {
+      // What it is posted to may be a secret as a whole, so nothing of the address is said.
+      return { outcome: 'failed', answered: false, detail: result.kind === 'ambiguous' ? result.detail : result.code };
+    }
+    const { status, headers } = result;
+    const detail = `the webhook answered ${status}`;
+    if (status >= 200 && status < 300) return { outcome: 'taken' };
+    const waitMs = retryAfterMs(headers, clock.nowMs());
+    if (status === 429) return { outcome: 'throttled', retryAfterMs: waitMs, detail };
+    if (NEVER.has(status)) return { outcome: 'refused', detail };
+    return { outcome: 'failed', answered: true, retryAfterMs: waitMs, detail };
+  }
+
+  close(): void {
+    // Its connections are the owner's.
+  }
+}
+
+export function signature(secret: string, seconds: number, body: string): string {
+  return `t=${seconds},v1=${createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex')}`;
+}
+
+/** Source: Slack, "Sending messages using incoming webhooks": `text` is what notifications show; blocks are the message. */
+function slackMessage({ title, lines, links }: Message): object {
+  const text = lines.map(escape).join('\n');
+  const buttons = links.map(({ href, text: label }) => `<${href}|${escape(label)}>`).join(' · ');
+  return {
+    text: escape(title),
+    blocks: [
+      { type: 'header', text: { type: 'plain_text', text: cut(title, HEADER_CHARS_MAX) } },
+      ...(text === '' ? [] : [{ type: 'section', text: { type: 'mrkdwn', text: cut(text, SECTION_CHARS_MAX) } }]),
+      ...(buttons === '' ? [] : [{ type: 'context', elements: [{ type: 'mrkdwn', text: buttons }] }]),
+    ],
+  };
+}
+
+/** Slack's three control characters. */
+function escape(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
