@@ -1,7 +1,6 @@
 import { worldChannelsShape } from '../channels.http.js';
 import { listOf } from '../shapes.js';
 import type { Cli } from './cli.js';
-import { when } from './table.js';
 
 export function addChannels({ program, api, command, list }: Cli): void {
   command(program, 'channels', 'how people are told, and whether it works').action(
@@ -14,14 +13,12 @@ export function addChannels({ program, api, command, list }: Cli): void {
       list(
         { items: recipients, nextCursor: null },
         { json: false },
-        ['WORLD', 'CHANNEL', 'RECIPIENT', 'STATE', 'WAITING', 'LAST TAKEN', 'CONFIRMED BY', 'ERROR'],
+        ['WORLD', 'RECIPIENT', 'STATE', 'WAITING', 'PROOF', 'ERROR'],
         (each) => [
           each.world,
-          each.channel,
-          each.recipient,
+          `${each.channel} ${each.recipient}`,
           each.state,
-          String(each.waiting),
-          each.takenAt === null ? 'never' : when(each.takenAt),
+          each.waiting,
           each.channel === 'pagerduty' ? each.confirmation : '',
           each.lastError ?? '',
         ],
