@@ -13,8 +13,11 @@ import { Pipeline } from '../../src/pipeline/pipeline.js';
 import { testDatabase } from '../support/test-database.js';
 
 it.each([
-  { worker: false, loops: ['intake-tally', 'journal-drain', 'registry'] },
-  { worker: true, loops: ['delivery', 'held', 'intake-tally', 'journal-drain', 'registry', 'retention', 'router'] },
+  { worker: false, loops: ['intake-minutes', 'intake-tally', 'journal-drain', 'registry'] },
+  {
+    worker: true,
+    loops: ['delivery', 'held', 'intake-minutes', 'intake-tally', 'journal-drain', 'registry', 'retention', 'router'],
+  },
 ])('reports no loop of another role as stopped: worker $worker', async ({ worker, loops }) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'plumbline-roles-'));
   const pipeline = await Pipeline.openIntake({
