@@ -270,6 +270,15 @@ function restIncident(incident: Incident): object {
     status: incident.status,
     created_at: new Date(incident.createdAtMs).toISOString(),
     updated_at: new Date(incident.changedAtMs).toISOString(),
+    acknowledgements:
+      incident.status === 'acknowledged'
+        ? [
+            {
+              at: new Date(incident.changedAtMs).toISOString(),
+              acknowledger: { id: 'PSANDBOXER', type: 'user_reference', summary: incident.by },
+            },
+          ]
+        : [],
     urgency: 'high',
   };
 }

@@ -33,11 +33,27 @@ select n.id::text as id, n.alert_id::text as "alertId", n.body->>'name' = 'notif
  order by n.severity, n.id limit $5
    for update of n skip locked`;
 
+/**
+ * What PagerDuty joins to an incident that somebody had acknowledged before: it takes it, and notifies nobody. Source:
+ * PagerDuty, "Incidents": an acknowledged one notifies again only when its acknowledgement times out.
+ */
+const UNHEARD = `
+select n.id::text as id
+  from alerting.notification n
+  join alerting.pager_incident i on i.world = n.world and i.dedupe_key = n.dedupe_key
+ where n.confirm_by is not null and n.world = $1 and n.channel = 'pagerduty' and n.action = 'trigger' and n.state = 'taken'
+   and n.reason in ('changed', 'repeated') and i.state = 'acknowledged' and i.changed_at < n.created_at
+ order by n.severity, n.id limit $2
+   for update of n skip locked`;
+
 const HAND_ON = `
 update alerting.notification set confirm_by = null, unconfirmed_at = case when $3 then null else $2::timestamptz end
  where id = any($1::bigint[])`;
 
-/** One message of the second channel for an alert: an alert that comes back after it closed is another one. */
+/**
+ * One message of the second channel for an alert, or, when `$4`, for each time that it is told: an alert that comes back
+ * after it closed is another one.
+ */
 const SAY_IT_TOO = `
 insert into alerting.notification (alert_id, dedupe_key, world, channel, recipient, action, reason, severity, summary, body,
                                    state, created_at, try_at)
@@ -46,7 +62,8 @@ select n.alert_id, n.dedupe_key, n.world, 'second', $2, 'trigger', n.reason, n.s
   from alerting.notification n
  where n.id = any($1::bigint[]) and n.alert_id is not null
    and not exists (select from alerting.notification told
-                    where told.alert_id = n.alert_id and told.channel = 'second' and told.action = 'trigger')
+                    where told.alert_id = n.alert_id and told.channel = 'second' and told.action = 'trigger'
+                      and (not $4 or told.created_at >= n.created_at))
  order by n.severity, n.id
 returning id`;
 
@@ -68,7 +85,8 @@ returning id`;
 
 /**
  * Notifications whose incident is open, so that somebody is paged. A page that begins an episode is proved only by what the
- * pager has said since: an incident left over from before would prove nothing.
+ * pager has said since: an incident left over from before would prove nothing. Nor does one that somebody acknowledged
+ * before: it takes whatever is new about it in silence.
  */
 const PAGED = `
 select n.id::text as id
@@ -77,7 +95,7 @@ select n.id::text as id
  where n.world = $1 and n.channel = 'pagerduty' and n.action = 'trigger' and n.state = 'taken'
    and ($2::text is null or n.dedupe_key = $2)
    and (n.confirm_by is not null or n.unconfirmed_at is not null)
-   and (i.changed_at >= n.created_at or (i.state <> 'resolved' and n.reason in ('changed', 'repeated')))`;
+   and (i.changed_at >= n.created_at or (i.state = 'triggered' and n.reason in ('changed', 'repeated')))`;
 
 const TO_LOOK_AT = `
 update alerting.notification set looked_at = $2
@@ -159,6 +177,7 @@ export class Confirmation {
     const nowAt = clock.now();
     await confirmPaged(database, channels.world, null, nowAt);
     await this.handOn(channels, nowAt);
+    await this.sayUnheard(channels, nowAt);
     if (channels.second === null) return;
     const since = new Date(nowAt.getTime() - RESOLVES_WITHIN_MS);
     await database.query(SAY_IT_IS_OVER, [channels.world, nowAt, since]);
@@ -182,8 +201,24 @@ export class Confirmation {
         if (ids.length > 0) await client.query(HAND_ON, [ids, nowAt, isOwn]);
       }
       if (second === null) return;
-      const said = await client.query(SAY_IT_TOO, [rows.map(({ id }) => id), second.recipient, nowAt]);
+      const said = await client.query(SAY_IT_TOO, [rows.map(({ id }) => id), second.recipient, nowAt, false]);
       log.warn({ world, pages: rows.length, messages: said.rowCount }, 'not confirmed: the second channel says it too');
+    });
+  }
+
+  /** Nothing is wrong with the pager, so there is no doubt about it; and yet nobody has heard. */
+  private async sayUnheard({ world, second }: WorldChannels, nowAt: Date): Promise<void> {
+    const { database, log } = this.deps;
+    await database.transaction(async (client) => {
+      const { rows } = await client.query<{ id: string }>(UNHEARD, [world, HANDED_ON_MAX]);
+      if (rows.length === 0) return;
+      const ids = rows.map(({ id }) => id);
+      await client.query(HAND_ON, [ids, nowAt, true]);
+      log.warn(
+        { world, pages: rows.length },
+        'their incident is acknowledged in PagerDuty, which notifies nobody of them',
+      );
+      if (second !== null) await client.query(SAY_IT_TOO, [ids, second.recipient, nowAt, true]);
     });
   }
 
@@ -209,10 +244,16 @@ export class Confirmation {
     }
   }
 
-  /** An open one is proof now. One that is over already proves a page that was decided before it was made. */
+  /**
+   * A triggered one is proof now. One that is over already proves a page that was decided before it was made; one that
+   * somebody has acknowledged, what was decided before they did.
+   */
   private async noteLooked(world: World, dedupeKey: string, incident: PagerIncident): Promise<void> {
     const nowAt = this.deps.clock.now();
-    const seenAt = incident.state === 'resolved' ? new Date(incident.createdAt.getTime() + SKEW_MS) : nowAt;
+    const changedAt = { triggered: null, acknowledged: incident.acknowledgedAt, resolved: incident.createdAt }[
+      incident.state
+    ];
+    const seenAt = changedAt === null ? nowAt : new Date(changedAt.getTime() + SKEW_MS);
     await noteIncident(this.deps.database, world, dedupeKey, { ...incident, occurredAt: incident.createdAt }, seenAt);
   }
 }

@@ -6,7 +6,7 @@ import { afterAll } from 'vitest';
 import { MailCatcher } from '../../../sandbox/mail-catcher.js';
 import { PagerDutySide } from '../../../sandbox/pagerduty/pagerduty.js';
 import type { AlertingFile } from '../../../src/alerting/config.js';
-import type { AlertDesk, NotificationBody, Severity } from '../../../src/alerting/contract.js';
+import type { AlertDesk, NotificationBody, NotificationReason, Severity } from '../../../src/alerting/contract.js';
 import { Notifier } from '../../../src/alerting/notify/notifier.js';
 import { ManualClock } from '../../../src/kernel/clock.js';
 import type { Database } from '../../../src/kernel/database.js';
@@ -145,7 +145,12 @@ export class TellingWorld {
   }
 
   /** Decides that somebody is to be told, as the fold does. */
-  async say(alertId: string, page: Page, action: 'trigger' | 'acknowledge' | 'resolve' = 'trigger'): Promise<void> {
+  async say(
+    alertId: string,
+    page: Page,
+    action: 'trigger' | 'acknowledge' | 'resolve' = 'trigger',
+    reason: NotificationReason = action === 'resolve' ? 'resolved' : 'new',
+  ): Promise<void> {
     const { key, name = 'orders-late', route = 'routine', severity = 2 } = page;
     const body: NotificationBody = {
       name,
@@ -170,7 +175,7 @@ export class TellingWorld {
         key,
         route,
         action,
-        action === 'resolve' ? 'resolved' : 'new',
+        reason,
         severity,
         `${name} of ${key}`,
         JSON.stringify(body),
