@@ -86,7 +86,8 @@ returning id`;
 /**
  * Notifications whose incident is open, so that somebody is paged. A page that begins an episode is proved only by what the
  * pager has said since: an incident left over from before would prove nothing. Nor does one that somebody acknowledged
- * before: it takes whatever is new about it in silence.
+ * before: it takes whatever is new about it in silence. So `$3`, whether the pager tells us when that happens; without,
+ what was known before proves nothing at all.
  */
 const PAGED = `
 select n.id::text as id
@@ -95,7 +96,7 @@ select n.id::text as id
  where n.world = $1 and n.channel = 'pagerduty' and n.action = 'trigger' and n.state = 'taken'
    and ($2::text is null or n.dedupe_key = $2)
    and (n.confirm_by is not null or n.unconfirmed_at is not null)
-   and (i.changed_at >= n.created_at or (i.state = 'triggered' and n.reason in ('changed', 'repeated')))`;
+   and (i.changed_at >= n.created_at or ($3 and i.state = 'triggered' and n.reason in ('changed', 'repeated')))`;
 
 const TO_LOOK_AT = `
 update alerting.notification set looked_at = $2
@@ -114,20 +115,32 @@ on conflict (world, dedupe_key) do update
        changed_at = excluded.changed_at
  where alerting.pager_incident.occurred_at <= excluded.occurred_at`;
 
-/** Notes what the pager says of the incident of a key, and confirms what it proves. @returns how many it proves */
+/**
+ * Notes what the pager says of the incident of a key, and confirms what it proves.
+ *
+ * @param isTold whether it tells us by itself when that changes
+ * @returns how many it proves
+ */
 export async function noteIncident(
   database: Queryable,
   world: World,
   dedupeKey: string,
   incident: Pick<PagerIncident, 'id' | 'state'> & { occurredAt: Date },
   nowAt: Date,
+  isTold: boolean,
 ): Promise<number> {
   await database.query(NOTE_INCIDENT, [world, dedupeKey, incident.id, incident.state, incident.occurredAt, nowAt]);
-  return confirmPaged(database, world, dedupeKey, nowAt);
+  return confirmPaged(database, world, dedupeKey, nowAt, isTold);
 }
 
-async function confirmPaged(database: Queryable, world: World, dedupeKey: string | null, nowAt: Date): Promise<number> {
-  const { rows } = await database.query<{ id: string }>(PAGED, [world, dedupeKey]);
+async function confirmPaged(
+  database: Queryable,
+  world: World,
+  dedupeKey: string | null,
+  nowAt: Date,
+  isTold: boolean,
+): Promise<number> {
+  const { rows } = await database.query<{ id: string }>(PAGED, [world, dedupeKey, isTold]);
   return confirm(
     database,
     rows.map(({ id }) => id),
@@ -175,7 +188,7 @@ export class Confirmation {
   private async round(channels: WorldChannels): Promise<void> {
     const { database, clock } = this.deps;
     const nowAt = clock.now();
-    await confirmPaged(database, channels.world, null, nowAt);
+    await confirmPaged(database, channels.world, null, nowAt, channels.webhookSecrets.length > 0);
     await this.handOn(channels, nowAt);
     await this.sayUnheard(channels, nowAt);
     if (channels.second === null) return;
@@ -222,7 +235,7 @@ export class Confirmation {
     });
   }
 
-  private async lookUp({ world, pager }: WorldChannels): Promise<void> {
+  private async lookUp({ world, pager, webhookSecrets }: WorldChannels): Promise<void> {
     const { database, clock, log } = this.deps;
     if (pager === null || !pager.canLook) return;
     const nowMs = clock.nowMs();
@@ -240,7 +253,7 @@ export class Confirmation {
         return;
       }
       if (looked.found === null) continue;
-      await this.noteLooked(world, dedupeKey, looked.found);
+      await this.noteLooked(world, dedupeKey, looked.found, webhookSecrets.length > 0);
     }
   }
 
@@ -248,12 +261,19 @@ export class Confirmation {
    * A triggered one is proof now. One that is over already proves a page that was decided before it was made; one that
    * somebody has acknowledged, what was decided before they did.
    */
-  private async noteLooked(world: World, dedupeKey: string, incident: PagerIncident): Promise<void> {
+  private async noteLooked(world: World, dedupeKey: string, incident: PagerIncident, isTold: boolean): Promise<void> {
     const nowAt = this.deps.clock.now();
     const changedAt = { triggered: null, acknowledged: incident.acknowledgedAt, resolved: incident.createdAt }[
       incident.state
     ];
     const seenAt = changedAt === null ? nowAt : new Date(changedAt.getTime() + SKEW_MS);
-    await noteIncident(this.deps.database, world, dedupeKey, { ...incident, occurredAt: incident.createdAt }, seenAt);
+    await noteIncident(
+      this.deps.database,
+      world,
+      dedupeKey,
+      { ...incident, occurredAt: incident.createdAt },
+      seenAt,
+      isTold,
+    );
   }
 }

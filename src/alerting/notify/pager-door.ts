@@ -121,7 +121,7 @@ export class PagerDoor implements InboundPager {
     const nowAt = clock.now();
     const note = (state: 'triggered' | 'acknowledged' | 'resolved'): Promise<number> => {
       const incident = { id: event.data.id ?? '', state, occurredAt: new Date(event.occurred_at) };
-      return noteIncident(database, world, dedupeKey, incident, nowAt);
+      return noteIncident(database, world, dedupeKey, incident, nowAt, true);
     };
     log.info({ world, event: event.event_type, dedupeKey }, 'PagerDuty says');
     switch (event.event_type) {

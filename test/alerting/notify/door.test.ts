@@ -163,15 +163,14 @@ describe('an incident that somebody has acknowledged in PagerDuty', () => {
     expect(await world.openSignals()).toEqual([]);
   });
 
-  it('is seen by look-up too, where there are no webhooks; whoever acknowledges what is told now has heard it', async () => {
+  it('is seen by look-up too, where there are no webhooks', async () => {
     world = await TellingWorld.open();
     world.process(world.settings({}, { token: world.pager.token }));
     const id = await world.page(PAGE);
-    await world.live(0);
-    world.clock.advance(1_000);
-    world.pager.act(incidentId(), 'acknowledged');
     await world.live(20_000);
     expect(await own()).toEqual([{ dedupe_key: PAGE.key, channel: 'pagerduty', reason: 'new', state: 'confirmed' }]);
+    // Nobody tells us of it, and nobody asks: it was known to be triggered.
+    world.pager.act(incidentId(), 'acknowledged');
     world.clock.advance(HALF_AN_HOUR);
     await world.say(id, PAGE, 'trigger', 'repeated');
     await world.live(30_000);
