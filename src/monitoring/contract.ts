@@ -62,6 +62,40 @@ export const SIGNAL_KINDS = [
 ] as const;
 export type SignalKind = (typeof SIGNAL_KINDS)[number];
 
+/**
+ * Which of monitoring's duties finds a kind of signal; `null` = nobody looks for it at intervals: it is reported as it
+ * happens, or by a later area about itself.
+ */
+export const JUDGES: Readonly<Record<SignalKind, string | null>> = {
+  'order-missing': 'reconciliation-signals',
+  'reconciliation-partial': 'reconciliation-signals',
+  'inbox-gap': 'reconciliation-signals',
+  'reconciliation-stale': 'proof-watch',
+  'store-silent': 'silence',
+  'subscription-removed': 'subscription-audit',
+  'subscription-wrong': 'subscription-audit',
+  'subscription-unknown': 'subscription-audit',
+  'subscription-countdown': 'subscription-countdown',
+  'notice-unclassified': 'notices',
+  'destination-refusing': 'destination-watch',
+  'destination-outage': 'destination-watch',
+  'credentials-rejected': 'destination-watch',
+  'dead-letters-growing': 'dead-letter-watch',
+  'slo-burn': 'slo',
+  'orders-late': 'slo',
+  'intake-slow': 'intake-watch',
+  'intake-failing': 'intake-watch',
+  'signature-failures': 'intake-watch',
+  'queue-old': 'queue-watch',
+  'workers-missing': 'process-watch',
+  'process-sick': 'process-watch',
+  'watch-stalled': null,
+  'notifier-failing': null,
+  'on-call-gap': null,
+  'page-volume-high': null,
+  external: null,
+};
+
 export interface SignalView {
   /** bigint as a decimal string */
   id: string;

@@ -5,18 +5,8 @@ import type { PublicState } from './contract.js';
 import { fleetProof, type FleetProof } from './fleet-proof.js';
 import { countWords, instantWords, publicText } from './public-words.js';
 import { publicId, type Snapshot, type SnapshotComponent, type SnapshotIncident, type Trouble } from './snapshot.js';
-import { troublesOfIncidents, troublesOfSignals, type Fleet } from './troubles.js';
+import { dutiesBehind, troublesOfIncidents, troublesOfSignals, type Fleet } from './troubles.js';
 
-/**
- * The duties of monitoring whose findings a component's state goes by. Their silence means that all is well only while
- * they look.
- */
-const WATCHED_BY: Readonly<Record<'intake' | 'processing' | 'delivery' | 'reconciliation', readonly string[]>> = {
-  intake: ['subscription-audit'],
-  processing: ['dead-letter-watch'],
-  delivery: ['destination-watch', 'reconciliation-signals'],
-  reconciliation: ['reconciliation', 'proof-watch'],
-};
 /** A round of the slowest may take two minutes, and is told of by its heartbeat; past this it is not done. */
 export const LOOK_LIMIT_MS = 6 * 60_000;
 
@@ -139,8 +129,7 @@ function unprovedStores(id: ComponentId, { stores, stale, proof }: FleetProof): 
 }
 
 function unwatched(id: ComponentId, { heartbeats, nowMs }: Facts): Trouble[] {
-  const duties = WATCHED_BY[id.startsWith('delivery:') ? 'delivery' : (id as keyof typeof WATCHED_BY)];
-  const oldestMs = Math.min(...duties.map((name) => beatOf(name, heartbeats)));
+  const oldestMs = Math.min(...[...dutiesBehind(id)].map((name) => beatOf(name, heartbeats)));
   if (nowMs - oldestMs <= LOOK_LIMIT_MS) return [];
   const since =
     oldestMs === 0 ? 'Nothing has watched it yet.' : `Nothing has watched it since ${instantWords(oldestMs, nowMs)}.`;

@@ -1,5 +1,5 @@
 import type { ComponentId, IncidentView } from '../alerting/contract.js';
-import type { SignalKind, SignalView } from '../monitoring/contract.js';
+import { JUDGES, SIGNAL_KINDS, type SignalKind, type SignalView } from '../monitoring/contract.js';
 import type { Destination, Shop } from '../pipeline/contract.js';
 import type { PublicState } from './contract.js';
 import { countWords } from './public-words.js';
@@ -17,8 +17,13 @@ const MAJOR_FROM = 0.9;
 
 type Signal = Pick<SignalView, 'kind' | 'shop' | 'destination' | 'facts'>;
 
+/** A part of the line; `delivery` is that of every kind of destination. */
+type Part = 'intake' | 'processing' | 'delivery' | 'reconciliation';
+
 interface Meaning {
-  /** Where a signal shows; nowhere when the public cannot notice it. */
+  /** Every part in which a signal of the kind could ever show: these are only watched while it is looked for. */
+  parts: readonly Part[];
+  /** Where a signal shows, within those parts; nowhere when the public cannot notice it. */
   components: (signal: Signal, fleet: Fleet) => readonly ComponentId[];
   state: (touched: Touched) => PublicState;
   words: (touched: Touched) => string;
@@ -37,7 +42,7 @@ const nowhere = (): ComponentId[] => [];
 const byShare = ({ share }: Touched): PublicState =>
   share >= MAJOR_FROM ? 'major_outage' : share >= PARTIAL_FROM ? 'partial_outage' : 'degraded_performance';
 const always = (state: PublicState) => (): PublicState => state;
-const UNNOTICED: Meaning = { components: nowhere, state: always('operational'), words: () => '' };
+const UNNOTICED: Meaning = { parts: [], components: nowhere, state: always('operational'), words: () => '' };
 
 /**
  * What each kind of signal means to the public. One row a kind: a new kind does not compile before it says what the page
@@ -45,6 +50,7 @@ const UNNOTICED: Meaning = { components: nowhere, state: always('operational'), 
  */
 const MEANINGS: Readonly<Record<SignalKind, Meaning>> = {
   'order-missing': {
+    parts: ['intake', 'processing', 'delivery'],
     components: (signal, fleet) => [...stagesOf(signal), ...deliveryOf(signal, fleet)],
     state: byShare,
     words: ({ signals, stores }) => {
@@ -55,6 +61,7 @@ const MEANINGS: Readonly<Record<SignalKind, Meaning>> = {
     },
   },
   'subscription-removed': {
+    parts: ['intake'],
     components: intake,
     // There again: what was sold meanwhile is still to be proved.
     state: (touched) => (touched.signals.every(isSubscribedAgain) ? 'degraded_performance' : byShare(touched)),
@@ -64,17 +71,20 @@ const MEANINGS: Readonly<Record<SignalKind, Meaning>> = {
         : `Shopify does not send some events of ${stores}. They are being subscribed again, and the orders brought in.`,
   },
   'subscription-wrong': {
+    parts: ['intake'],
     components: (signal) => (hasFinding(signal, SWALLOWING) ? ['intake'] : []),
     state: always('degraded_performance'),
     words: ({ stores }) => `Shopify does not send all events of ${stores} as it should.`,
   },
   'subscription-countdown': {
+    parts: ['intake'],
     components: (signal) => (Number(signal.facts['failuresInRow'] ?? 0) >= 4 ? ['intake'] : []),
     state: byShare,
     words: ({ stores }) => `Events of ${stores} could not be taken in at the first try.`,
   },
   'subscription-unknown': UNNOTICED,
   'store-silent': {
+    parts: ['intake'],
     components: intake,
     // Silence says nothing about why: of a few stores it is theirs, of most it is ours until proved otherwise.
     state: ({ share }) =>
@@ -82,17 +92,20 @@ const MEANINGS: Readonly<Record<SignalKind, Meaning>> = {
     words: ({ stores }) => `Fewer orders than usual come from ${stores}.`,
   },
   'reconciliation-stale': {
+    parts: ['reconciliation'],
     components: () => ['reconciliation'],
     state: always('degraded_performance'),
     words: ({ stores }) => `The orders of ${stores} have not been compared for over two hours.`,
   },
   'reconciliation-partial': {
+    parts: ['reconciliation'],
     components: () => ['reconciliation'],
     state: always('degraded_performance'),
     words: ({ stores }) => `Not everything of ${stores} could be compared at the last turn.`,
   },
   'notice-unclassified': UNNOTICED,
   'destination-refusing': {
+    parts: ['processing', 'delivery'],
     // A destination that rejects its credentials waits for whoever owns it, and is that customer's alone.
     components: (signal, fleet) =>
       signal.facts['trouble'] === 'credentials rejected' ? [] : deliveryOf(signal, fleet),
@@ -101,46 +114,55 @@ const MEANINGS: Readonly<Record<SignalKind, Meaning>> = {
       `${countWords(signals.length, 'destination')} ${signals.length === 1 ? 'does' : 'do'} not take what is sent. Orders are held, not lost, and go when it does.`,
   },
   'dead-letters-growing': {
+    parts: ['processing'],
     components: (signal) => (signal.facts['lane'] === 'ours' ? ['processing'] : []),
     state: always('degraded_performance'),
     words: () => 'Some events could not be processed. They are kept, and will be sent again.',
   },
   'inbox-gap': {
+    parts: ['intake'],
     components: intake,
     state: always('partial_outage'),
     words: () => 'Some events that were taken in are being brought back from Shopify.',
   },
   'slo-burn': {
+    parts: ['processing'],
     components: (signal) => (signal.facts['class'] === 'page' ? ['processing'] : []),
     state: always('degraded_performance'),
     words: () => 'More orders than usual did not arrive, or not in time.',
   },
   'orders-late': {
+    parts: ['processing'],
     components: () => ['processing'],
     state: always('degraded_performance'),
     words: () => 'Some orders take more than a quarter of an hour.',
   },
   'intake-slow': {
+    parts: ['intake'],
     components: (signal) => (signal.facts['grade'] === 'creeping' ? [] : ['intake']),
     state: always('degraded_performance'),
     words: () => 'Shopify is answered slowly.',
   },
   'intake-failing': {
+    parts: ['intake'],
     components: intake,
     state: always('partial_outage'),
     words: () => 'Some events are refused at first. Shopify sends them again.',
   },
   'signature-failures': {
+    parts: ['intake'],
     components: intake,
     state: always('degraded_performance'),
     words: () => 'Some events cannot be verified, and are not taken in.',
   },
   'queue-old': {
+    parts: ['processing'],
     components: () => ['processing'],
     state: always('degraded_performance'),
     words: () => 'Events wait longer than they should. They are kept, and will go.',
   },
   'workers-missing': {
+    parts: ['intake', 'processing'],
     components: ({ facts }) =>
       Array.isArray(facts['roles']) && facts['roles'].includes('intake') ? ['intake'] : ['processing'],
     state: always('degraded_performance'),
@@ -148,6 +170,7 @@ const MEANINGS: Readonly<Record<SignalKind, Meaning>> = {
   },
   'process-sick': UNNOTICED,
   'destination-outage': {
+    parts: ['delivery'],
     components: ({ facts }) => [`delivery:${String(facts['destinationKind'])}`],
     state: always('major_outage'),
     words: () => 'Most of what is sent is not taken. Orders are held, not lost, and go when it is.',
@@ -171,6 +194,17 @@ const OF_SEVERITY: Readonly<Record<IncidentView['severity'], PublicState>> = {
   3: 'degraded_performance',
   4: 'degraded_performance',
 };
+
+/**
+ * The duties of monitoring whose findings a component's state goes by: those that look for a kind of signal which could
+ * show there, and the one whose runs are its proof. All is well only while every one of them looks. Pure.
+ */
+export function dutiesBehind(component: ComponentId): ReadonlySet<string> {
+  const part = component.startsWith('delivery:') ? 'delivery' : component;
+  const shown = SIGNAL_KINDS.filter((kind) => MEANINGS[kind].parts.some((each) => each === part));
+  const judges = shown.flatMap((kind) => JUDGES[kind] ?? []);
+  return new Set(part === 'reconciliation' ? [...judges, 'reconciliation'] : judges);
+}
 
 /** What signals say is wrong, by component. Pure. */
 export function troublesOfSignals(signals: readonly Signal[], fleet: Fleet): Map<ComponentId, Trouble[]> {

@@ -11,8 +11,8 @@ import {
   type Fixture,
   type Seen,
 } from '../../src/alerting/catalogue.js';
-import { JUDGES, MUST_BE_WATCHED } from '../../src/alerting/rules/judges.js';
-import { SIGNAL_KINDS, type SignalKind } from '../../src/monitoring/contract.js';
+import { MUST_BE_WATCHED } from '../../src/alerting/rules/judges.js';
+import { JUDGES, SIGNAL_KINDS, type SignalKind } from '../../src/monitoring/contract.js';
 
 function seen(kind: SignalKind, fixture: Fixture): Seen {
   return {

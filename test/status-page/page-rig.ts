@@ -7,7 +7,7 @@ import type { IncidentUpdate, IncidentView } from '../../src/alerting/contract.j
 import { ManualClock, type Clock } from '../../src/kernel/clock.js';
 import { silentLogger } from '../../src/kernel/log.js';
 import { SeededRandom } from '../../src/kernel/random.js';
-import type { FleetItem, ThroughputCounts } from '../../src/monitoring/contract.js';
+import { JUDGES, type FleetItem, type ThroughputCounts } from '../../src/monitoring/contract.js';
 import { SignalBook } from '../../src/monitoring/signals/signal-book.js';
 import type { Destination, DestinationKind, Shop, World } from '../../src/pipeline/contract.js';
 import { StatusPage } from '../../src/status-page/status-page.js';
@@ -20,14 +20,8 @@ export const DAY_MS = 86_400_000;
 
 export const DOMAINS = ['acme.myshopify.com', 'bolt.myshopify.com', 'cord.myshopify.com', 'dune.myshopify.com'];
 
-export const DUTIES = [
-  'subscription-audit',
-  'dead-letter-watch',
-  'destination-watch',
-  'reconciliation-signals',
-  'reconciliation',
-  'proof-watch',
-];
+/** Of monitoring, whose findings the page goes by. */
+export const DUTIES = [...new Set(['reconciliation', ...Object.values(JUDGES).filter((duty) => duty !== null)])];
 
 export function shop(id: number, domain: string, world: World = 'real', destinationIds: number[] = [1, 2]): Shop {
   return {

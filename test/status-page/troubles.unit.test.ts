@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { IncidentView } from '../../src/alerting/contract.js';
-import { SIGNAL_KINDS, type SignalKind } from '../../src/monitoring/contract.js';
+import type { ComponentId, IncidentView } from '../../src/alerting/contract.js';
+import { JUDGES, SIGNAL_KINDS, type SignalKind } from '../../src/monitoring/contract.js';
+import { composeComponents, LOOK_LIMIT_MS, type Facts } from '../../src/status-page/compose.js';
 import { fleetProof, PROOF_LIMIT_MS } from '../../src/status-page/fleet-proof.js';
-import { troublesOfIncidents, troublesOfSignals } from '../../src/status-page/troubles.js';
-import { destination, HOUR_MS, incident, MINUTE_MS, NOON_MS, shop } from './page-rig.js';
+import { dutiesBehind, troublesOfIncidents, troublesOfSignals } from '../../src/status-page/troubles.js';
+import { destination, DUTIES, HOUR_MS, incident, MINUTE_MS, NOON_MS, shop } from './page-rig.js';
 
 const TWENTY = Array.from({ length: 20 }, (_, index) => `store-${index}.myshopify.com`);
 const FLEET = {
@@ -145,6 +146,77 @@ describe('what a signal means to the public', () => {
     ['stored webhooks are gone', { kind: 'inbox-gap' }, ['intake partial_outage']],
   ])('%s', (_when, said, shown) => {
     expect(shownOf(said)).toEqual(shown);
+    // What could say so must be at work wherever nothing is said.
+    for (const each of shown) {
+      expect(dutiesBehind(each.split(' ')[0] as ComponentId)).toContain(JUDGES[said.kind]);
+    }
+  });
+
+  it('counts on the duty that looks for it, wherever it shows, whatever its facts', () => {
+    const facts = [
+      {
+        orders: 1,
+        stages: ['logged', 'processed'],
+        lane: 'ours',
+        class: 'page',
+        failuresInRow: 8,
+        destinationKind: 'ga4',
+      },
+      { roles: ['intake'], findings: [{ kind: 'filter' }], grade: 'near-limit' },
+      { roles: ['worker'] },
+    ];
+    for (const kind of SIGNAL_KINDS) {
+      for (const given of facts) {
+        for (const destination of ['ga4-1', 'nobody', null]) {
+          const said = [...signals({ kind, shops: 20, facts: given })].map((each) => ({ ...each, destination }));
+          for (const component of troublesOfSignals(said, FLEET).keys()) {
+            expect(dutiesBehind(component), `${kind} at ${component}`).toContain(JUDGES[kind]);
+          }
+        }
+      }
+    }
+  });
+
+  it.each<[ComponentId, string[]]>([
+    [
+      'intake',
+      [
+        'intake-watch',
+        'process-watch',
+        'reconciliation-signals',
+        'silence',
+        'subscription-audit',
+        'subscription-countdown',
+      ],
+    ],
+    [
+      'processing',
+      ['dead-letter-watch', 'destination-watch', 'process-watch', 'queue-watch', 'reconciliation-signals', 'slo'],
+    ],
+    ['delivery:ga4', ['destination-watch', 'reconciliation-signals']],
+    ['reconciliation', ['proof-watch', 'reconciliation', 'reconciliation-signals']],
+  ])('%s is unknown as soon as one of its duties is not done', (id, duties) => {
+    expect([...dutiesBehind(id)].sort()).toEqual(duties);
+    const at = (nowMs: number, stalled: string | null) => {
+      const facts: Facts = {
+        nowMs,
+        world: 'real',
+        shops: FLEET.shops,
+        destinations: FLEET.destinations,
+        signals: [],
+        comparedUntilMs: new Map(TWENTY.map((domain) => [domain, nowMs])),
+        heartbeats: DUTIES.map((name) => ({ name, beatAt: new Date(name === stalled ? NOON_MS : nowMs) })),
+        incidents: [],
+      };
+      return composeComponents(facts)
+        .find((each) => each.id === id)
+        ?.troubles.map(({ state }) => state);
+    };
+    expect(at(NOON_MS + LOOK_LIMIT_MS + 1, null)).toEqual([]);
+    for (const duty of duties) {
+      expect(at(NOON_MS + LOOK_LIMIT_MS, duty)).toEqual([]);
+      expect(at(NOON_MS + LOOK_LIMIT_MS + 1, duty), duty).toEqual(['unknown']);
+    }
   });
 
   it('says so in words that name no store and no order', () => {

@@ -1,9 +1,8 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { Database } from '../../kernel/database.js';
 import type { Round } from '../../kernel/loop.js';
-import type { Heartbeat, HeartbeatReader } from '../../monitoring/contract.js';
+import { JUDGES, type Heartbeat, type HeartbeatReader } from '../../monitoring/contract.js';
 import { CATALOGUE } from '../catalogue.js';
-import { JUDGES } from '../rules/judges.js';
 import { AlertStore } from './alert-store.js';
 import { viewOf } from './record.js';
 
