@@ -54,6 +54,7 @@ function bookOf(database: Database): SignalBook {
   const names = {
     shops: () => [],
     shopById: (id: string) => ({ domain: `shop-${id}.myshopify.com`, world: 'real' as const }),
+    destinations: () => [],
     destinationById: () => ({ name: 'hook', world: 'real' as const }),
   };
   return new SignalBook({ database, clock, log: silentLogger, names });

@@ -130,7 +130,11 @@ export interface SignalChange {
 
 export interface SignalFilter {
   kind?: SignalKind;
+  /** Any of these. */
+  kinds?: readonly SignalKind[];
   shop?: string;
+  /** Of this world, and about the service itself, which is of none. */
+  world?: World;
   state?: 'open' | 'closed' | 'all';
 }
 

@@ -26,8 +26,10 @@ export interface Facts {
   comparedUntilMs: ReadonlyMap<string, number | null>;
   /** When each duty of monitoring was last done. */
   heartbeats: readonly Heartbeat[];
-  /** Newest first. */
+  /** Every one that is open, and the newest of those that are over. Newest first. */
   incidents: readonly { incident: IncidentView; updates: readonly IncidentUpdate[] }[];
+  /** Whether more is open than was read: what is wrong with a component may be among the rest. */
+  isCut: boolean;
 }
 
 /** Components of a fleet, in their order: delivery is one for each kind of destination in use. */
@@ -50,7 +52,11 @@ export function composeComponents(facts: Facts): Pick<SnapshotComponent, 'id' | 
     if (id === 'status') return { id, troubles: told.get(id) ?? [], proof: 'publication' };
     const proved = proofFor(id, facts);
     const found = [...(told.get(id) ?? []), ...(signalled.get(id) ?? [])];
-    return { id, troubles: [...found, ...unprovedStores(id, proved), ...unwatched(id, facts)], proof: proved.proof };
+    return {
+      id,
+      troubles: [...found, ...unprovedStores(id, proved), ...unwatched(id, facts), ...unread(facts)],
+      proof: proved.proof,
+    };
   });
 }
 
@@ -134,6 +140,10 @@ function unwatched(id: ComponentId, { heartbeats, nowMs }: Facts): Trouble[] {
   const since =
     oldestMs === 0 ? 'Nothing has watched it yet.' : `Nothing has watched it since ${instantWords(oldestMs, nowMs)}.`;
   return [{ state: 'unknown', words: since }];
+}
+
+function unread({ isCut }: Facts): Trouble[] {
+  return isCut ? [{ state: 'unknown', words: 'More is open than this page can read.' }] : [];
 }
 
 /** 0 = never. */

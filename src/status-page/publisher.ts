@@ -15,6 +15,7 @@ import type { Entries } from './entries.js';
 import { dayOf } from './public-words.js';
 import type { Arrivals, DayStrip, Publication, Snapshot } from './snapshot.js';
 import type { PublicationStore } from './store.js';
+import { SHOWN_KINDS } from './troubles.js';
 
 export interface PublisherPorts {
   registry: RegistryReader;
@@ -32,7 +33,10 @@ export interface PublisherDeps extends PublisherPorts {
 }
 
 const PAGE = 200;
+/** Past these, what is open is not read to its end, and the page says so. */
 const SIGNALS_MAX = 2_000;
+const OPEN_INCIDENTS_MAX = 200;
+/** Of all, open or over: the history. */
 const INCIDENTS_MAX = 100;
 /** Figures are read again after so long: they grow with every order, and nobody reads a page by the second. */
 const FIGURES_EVERY_MS = 60_000;
@@ -100,30 +104,32 @@ export class Publisher {
       world,
       shops,
       destinations: registry.destinations().filter((destination) => destination.world === world),
-      signals,
+      signals: signals.items,
       comparedUntilMs: new Map(proofs.map(({ shop, comparedUntil }) => [shop, comparedUntil?.getTime() ?? null])),
       heartbeats: beats,
-      incidents,
+      incidents: incidents.items,
+      isCut: signals.isCut || incidents.isCut,
     };
   }
 
-  private async openSignals(world: World): Promise<SignalView[]> {
-    const open: SignalView[] = [];
-    for (let cursor: string | null = ''; cursor !== null && open.length < SIGNALS_MAX;) {
-      const page: { items: SignalView[]; nextCursor: string | null } = await this.deps.signals.signals(
-        { state: 'open' },
-        { limit: PAGE, ...(cursor === '' ? {} : { cursor }) },
-      );
-      open.push(...page.items);
-      cursor = page.nextCursor;
-    }
-    return open.filter((signal) => signal.world === null || signal.world === world);
+  private openSignals(world: World): Promise<{ items: SignalView[]; isCut: boolean }> {
+    const filter = { state: 'open' as const, world, kinds: SHOWN_KINDS };
+    return upTo(SIGNALS_MAX, (page) => this.deps.signals.signals(filter, page));
   }
 
-  private async incidents(world: World): Promise<{ incident: IncidentView; updates: IncidentUpdate[] }[]> {
+  /** An old one that is still open counts, however many have come and gone since. */
+  private async incidents(world: World): Promise<{ items: Facts['incidents']; isCut: boolean }> {
     const { incidents: reader } = this.deps;
-    const { items } = await reader.incidents({ state: 'all', world }, { limit: INCIDENTS_MAX });
-    return Promise.all(items.map(async (incident) => ({ incident, updates: await this.updatesOf(incident) })));
+    const [newest, open] = await Promise.all([
+      reader.incidents({ state: 'all', world }, { limit: INCIDENTS_MAX }),
+      upTo(OPEN_INCIDENTS_MAX, (page) => reader.incidents({ state: 'open', world }, page)),
+    ]);
+    const known = new Set(newest.items.map(({ id }) => id));
+    const all = [...newest.items, ...open.items.filter(({ id }) => !known.has(id))];
+    const items = await Promise.all(
+      all.map(async (incident) => ({ incident, updates: await this.updatesOf(incident) })),
+    );
+    return { items, isCut: open.isCut };
   }
 
   /** An incident that is over is read once: nobody tells more of it. */
@@ -166,6 +172,29 @@ export class Publisher {
     }
     return items;
   }
+}
+
+interface Page<Item> {
+  items: Item[];
+  nextCursor: string | null;
+}
+
+/** @returns `isCut` = there is more */
+async function upTo<Item>(
+  max: number,
+  read: (page: { limit: number; cursor?: string }) => Promise<Page<Item>>,
+): Promise<{ items: Item[]; isCut: boolean }> {
+  const items: Item[] = [];
+  let cursor: string | null = '';
+  while (cursor !== null && items.length < max) {
+    const page: Page<Item> = await read({
+      limit: Math.min(PAGE, max - items.length),
+      ...(cursor === '' ? {} : { cursor }),
+    });
+    items.push(...page.items);
+    cursor = page.nextCursor;
+  }
+  return { items, isCut: cursor !== null };
 }
 
 /** The real world when there is one; else the sandbox's, which the page then says. */

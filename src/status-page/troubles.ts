@@ -195,6 +195,9 @@ const OF_SEVERITY: Readonly<Record<IncidentView['severity'], PublicState>> = {
   4: 'degraded_performance',
 };
 
+/** Kinds of signals that the public could notice. */
+export const SHOWN_KINDS: readonly SignalKind[] = SIGNAL_KINDS.filter((kind) => MEANINGS[kind].parts.length > 0);
+
 /**
  * The duties of monitoring whose findings a component's state goes by: those that look for a kind of signal which could
  * show there, and the one whose runs are its proof. All is well only while every one of them looks. Pure.

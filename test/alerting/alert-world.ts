@@ -17,6 +17,7 @@ export const shopOf = (number: number): string => `shop-${number}.myshopify.com`
 const NAMES = {
   shops: () => Array.from({ length: 2_000 }, (_, index) => ({ id: String(index + 1), domain: shopOf(index + 1) })),
   shopById: (id: string) => ({ domain: shopOf(Number(id)), world: 'real' as const }),
+  destinations: () => [],
   destinationById: (id: number) => ({ name: `destination-${id}`, world: 'real' as const }),
 };
 

@@ -40,7 +40,7 @@ const alerting = new Alerting({
   ids: systemIds,
   random: systemRandom,
   registry: { ...names, destinations: () => [destination] },
-  signals: new SignalBook({ database, clock, log, names }),
+  signals: new SignalBook({ database, clock, log, names: { ...names, destinations: () => [destination] } }),
   reconciliation: {
     request: () => Promise.resolve(null),
     reconciliation: () => Promise.resolve(null),

@@ -206,6 +206,38 @@ describe('the public page', () => {
     expect(await indicator(rig)).toBe('none');
   });
 
+  it('shows what is open, however much of another kind or world has opened since', async () => {
+    const rig = await open();
+    rig.shops = [...rig.shops, shop(9, 'pretended.myshopify.com', 'sandbox', [9])];
+    rig.proveAll();
+    await rig.signals.report({ kind: 'inbox-gap', subject: 'inbox', facts: {}, evidence: '/' });
+    const open2000 = (kind: string, shopId: string | null) =>
+      rig.db.database.query(
+        `insert into monitoring.signal (kind, subject, shop_id, facts, evidence, opened_at, updated_at)
+         select $1, 'one/' || n, $2, '{}', '/', $3, $3 from generate_series(1, 2001) as n`,
+        [kind, shopId, rig.clock.now()],
+      );
+    await open2000('notice-unclassified', null);
+    await open2000('store-silent', '9');
+    rig.incidents = [
+      ...Array.from({ length: 100 }, (_, index) =>
+        incident({ id: `over${index}`, state: 'resolved', resolvedAt: rig.clock.now(), title: `Gone ${index}` }),
+      ),
+      incident({ id: 'inc000000001', components: ['delivery:ga4'], title: 'Still at it' }),
+    ];
+    await rig.page.publish();
+    expect((await told(rig)).filter((each) => !each.endsWith('operational'))).toEqual([
+      'Intake: partial_outage',
+      'Delivery to Google Analytics 4: partial_outage',
+    ]);
+    expect(await rig.text()).toContain('Still at it');
+    // More than it reads: what it has not read may be about any component.
+    await open2000('subscription-wrong', '1');
+    await rig.page.publish();
+    expect(await told(rig)).toContain('Processing: partial_outage');
+    expect(await rig.text()).toContain('More is open than this page can read.');
+  });
+
   it('hears people who say it is worse, and nobody who says it is better', async () => {
     const rig = await open();
     rig.proveAll();

@@ -201,8 +201,16 @@ export class PageRig {
             }),
         },
         incidents: {
-          incidents: ({ world }) =>
-            Promise.resolve({ items: this.incidents.filter((each) => each.world === world), nextCursor: null }),
+          incidents: ({ world, state }, { limit, cursor = '0' }) => {
+            const all = this.incidents.filter(
+              (each) => each.world === world && (state !== 'open' || each.resolvedAt === null),
+            );
+            const end = Number(cursor) + limit;
+            return Promise.resolve({
+              items: all.slice(Number(cursor), end),
+              nextCursor: end < all.length ? String(end) : null,
+            });
+          },
           updates: (id) => Promise.resolve(this.updates.get(id) ?? []),
         },
         heartbeats: {

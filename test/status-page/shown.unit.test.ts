@@ -146,6 +146,7 @@ describe('whatever monitoring and alerting say', () => {
       })),
       incidents:
         severity === null ? [] : [{ incident: incident({ severity, components: ['processing'] }), updates: [] }],
+      isCut: false,
     }));
   const entries = fc.array(
     fc.record({

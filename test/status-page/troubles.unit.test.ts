@@ -207,6 +207,7 @@ describe('what a signal means to the public', () => {
         comparedUntilMs: new Map(TWENTY.map((domain) => [domain, nowMs])),
         heartbeats: DUTIES.map((name) => ({ name, beatAt: new Date(name === stalled ? NOON_MS : nowMs) })),
         incidents: [],
+        isCut: false,
       };
       return composeComponents(facts)
         .find((each) => each.id === id)

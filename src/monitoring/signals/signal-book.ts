@@ -48,6 +48,7 @@ export interface Names {
   shopById(id: string): { domain: string; world: World } | undefined;
   shops(): readonly { id: string; domain: string }[];
   destinationById(id: number): { name: string; world: World } | undefined;
+  destinations(): readonly { id: number; world: World }[];
 }
 
 /**
@@ -109,12 +110,29 @@ export class SignalBook implements SignalDesk {
   ): Promise<{ items: SignalView[]; nextCursor: string | null }> {
     const { names } = this.deps;
     const shopId = filter.shop === undefined ? null : (names.shops().find((s) => s.domain === filter.shop)?.id ?? '-1');
+    const kinds = filter.kind === undefined ? filter.kinds : [filter.kind];
+    // A table of signals knows ids only, so whose world they are is told to the query.
+    const [shops, destinations] = filter.world === undefined ? [[], []] : [names.shops(), names.destinations()];
     const rows = await this.deps.database.rows<SignalRow>(
       `${SELECT}
- where ($1::text is null or s.kind = $1) and ($2::bigint is null or s.shop_id = $2)
+  left join unnest($7::bigint[], $8::text[]) as of_shop (id, world) on of_shop.id = s.shop_id
+  left join unnest($9::bigint[], $10::text[]) as of_destination (id, world) on of_destination.id = s.destination_id
+ where ($1::text[] is null or s.kind = any($1)) and ($2::bigint is null or s.shop_id = $2)
    and ($3 = 'all' or (s.closed_at is null) = ($3 = 'open')) and ($4::bigint is null or s.id < $4)
+   and ($6::text is null or coalesce(of_shop.world, of_destination.world, s.world, $6) = $6)
  order by s.id desc limit $5`,
-      [filter.kind ?? null, shopId, filter.state ?? 'open', page.cursor ?? null, page.limit + 1],
+      [
+        kinds ?? null,
+        shopId,
+        filter.state ?? 'open',
+        page.cursor ?? null,
+        page.limit + 1,
+        filter.world ?? null,
+        shops.map(({ id }) => id),
+        shops.map(({ id }) => names.shopById(id)?.world ?? null),
+        destinations.map(({ id }) => id),
+        destinations.map(({ world }) => world),
+      ],
     );
     const items = rows.slice(0, page.limit).map((row) => this.viewOf(row));
     return { items, nextCursor: rows.length > page.limit ? (items.at(-1)?.id ?? null) : null };

@@ -18,7 +18,7 @@ import { SignalBook } from '../../../src/monitoring/signals/signal-book.js';
 import { testDatabase } from '../../support/test-database.js';
 
 export const NOON = Date.UTC(2026, 10, 27, 12);
-const NAMES = { shops: () => [], shopById: () => undefined, destinationById: () => undefined };
+const NAMES = { shops: () => [], shopById: () => undefined, destinations: () => [], destinationById: () => undefined };
 
 /** What an alert's page says, as far as a test cares. */
 export interface Page {

@@ -46,7 +46,7 @@ beforeEach(async () => {
     database,
     clock,
     log: silentLogger,
-    names: { ...NAMES, destinationById: () => undefined },
+    names: { ...NAMES, destinations: () => [], destinationById: () => undefined },
   });
   hints = [];
   failHints = false;

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../src/kernel/clock.js';
 import type { Database } from '../../../src/kernel/database.js';
 import { silentLogger } from '../../../src/kernel/log.js';
-import type { Finding } from '../../../src/monitoring/contract.js';
+import type { Finding, SignalFilter } from '../../../src/monitoring/contract.js';
 import { SignalBook } from '../../../src/monitoring/signals/signal-book.js';
 import { testDatabase } from '../../support/test-database.js';
 
@@ -10,6 +10,7 @@ const NOON = Date.UTC(2026, 10, 27, 12);
 const NAMES = {
   shops: () => [{ id: '1', domain: 'acme.myshopify.com' }],
   shopById: (id: string) => (id === '1' ? { domain: 'acme.myshopify.com', world: 'real' as const } : undefined),
+  destinations: () => [{ id: 7, world: 'real' as const }],
   destinationById: (id: number) => (id === 7 ? { name: 'acme-ga4', world: 'real' as const } : undefined),
 };
 
@@ -68,6 +69,20 @@ describe('a signal', () => {
     await book.report(missing(2));
     expect((await book.signals({ state: 'all' }, { limit: 5 })).items).toHaveLength(2);
     expect(await told()).toHaveLength(3);
+  });
+
+  it('is found by its kind and its world, whoever says which that is', async () => {
+    const plain = { facts: {}, evidence: '/' };
+    await book.report(missing(2));
+    await book.report({ ...plain, kind: 'destination-refusing', subject: 'acme-ga4', destinationId: 7 });
+    await book.report({ ...plain, kind: 'queue-old', subject: 'sandbox', world: 'sandbox' });
+    await book.report({ ...plain, kind: 'inbox-gap', subject: 'inbox' });
+    const found = async (filter: SignalFilter) =>
+      (await book.signals(filter, { limit: 9 })).items.map(({ kind }) => kind);
+    expect(await found({ world: 'real' })).toEqual(['inbox-gap', 'destination-refusing', 'order-missing']);
+    expect(await found({ world: 'sandbox' })).toEqual(['inbox-gap', 'queue-old']);
+    expect(await found({ world: 'real', kinds: ['queue-old', 'order-missing'] })).toEqual(['order-missing']);
+    expect(await found({ kinds: [] })).toEqual([]);
   });
 
   it('takes instants and the order of keys for what they are', async () => {
