@@ -396,6 +396,11 @@ export interface IncidentReader {
 }
 
 export interface IncidentDesk extends IncidentReader {
+  /**
+   * Of no shop although orders are touched: of every shop of its world.
+   *
+   * @returns `unknownShops` = nothing is declared, because these are not registered in that world
+   */
   declare(given: {
     title: string;
     severity: Severity;
@@ -404,7 +409,7 @@ export interface IncidentDesk extends IncidentReader {
     touchesOrders: boolean;
     world: World;
     actor: string;
-  }): Promise<IncidentView>;
+  }): Promise<{ incident: IncidentView } | { unknownShops: readonly string[] }>;
   note(id: string, text: string, actor: string): Promise<IncidentView | null>;
   /** Told to the public. */
   update(

@@ -216,7 +216,11 @@ export class IncidentsController {
   @Endpoint(DECLARE)
   async declare(@Input() { body }: InputOf<typeof DECLARE>, @By() caller: Caller): Promise<IncidentView> {
     const declared = await this.deps.incidents.declare({ ...body, actor: caller.name });
-    return this.audited(declared, 'incident.declare', caller, { severity: body.severity });
+    if ('unknownShops' in declared) {
+      const message = `not registered in the ${body.world} world: ${declared.unknownShops.join(', ')}`;
+      throw new Problem(400, undefined, { errors: [{ in: 'body', key: 'shops', message }] });
+    }
+    return this.audited(declared.incident, 'incident.declare', caller, { severity: body.severity });
   }
 
   @Endpoint(NOTE)

@@ -123,6 +123,11 @@ describe('an incident', () => {
     await ask('get', '/incidents/NOT-AN-ID').expect(400);
     await ask('post', '/incidents', { ...DECLARED, severity: 5 }).expect(400);
     await ask('post', '/incidents', { ...DECLARED, components: ['moon'] }).expect(400);
+    const typo = await ask('post', '/incidents', { ...DECLARED, shops: [ACME, 'acne.myshopify.com'] }).expect(400);
+    expect(typo.body).toMatchObject({
+      errors: [{ key: 'shops', message: 'not registered in the real world: acne.myshopify.com' }],
+    });
+    await ask('post', '/incidents', { ...DECLARED, shops: [ACME], world: 'sandbox' }).expect(400);
   });
 
   it('leaves every write in the audit log', async () => {

@@ -31,6 +31,9 @@ export function windowToProve(
 /** What is said of a shop that is left: nothing can be compared there any more, and nobody waits for it. */
 export const LEFT = 'the app is not installed there any more, so nothing can be compared';
 
+/** Of a shop of which nothing can be said: that nothing was compared there is no proof that nothing is missing. */
+export const UNKNOWN_SHOP = 'it is not registered in the world of the incident, so nothing can be compared';
+
 export type Judgement =
   | { proved: true }
   /** `again`: another run is to be asked for. `hindered`: this one does not get on. */

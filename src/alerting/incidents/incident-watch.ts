@@ -7,7 +7,7 @@ import type { RegistryReader } from '../../pipeline/contract.js';
 import { familyOf } from './cause.js';
 import type { Course } from './course.js';
 import type { FigureReader, Figures } from './figures.js';
-import { LEFT, gateOf, judgeProof, windowToProve, type ProofWindow } from './gate.js';
+import { LEFT, UNKNOWN_SHOP, gateOf, judgeProof, windowToProve, type ProofWindow } from './gate.js';
 import type { Incident, IncidentShop, IncidentStore } from './incident-store.js';
 import { titleOf } from './public-words.js';
 import { orders } from './severity.js';
@@ -196,9 +196,13 @@ export class IncidentWatch {
     const { mitigatedAt } = seen;
     if (mitigatedAt === null || !seen.touchesOrders) return [];
     const window = windowToProve({ startedAt: seen.startedAt, mitigatedAt }, clock.nowMs());
-    const there = new Set(this.deps.registry.shops().flatMap((shop) => (isThere(shop) ? [shop.domain] : [])));
+    const ofWorld = this.deps.registry.shops().filter(({ world }) => world === seen.world);
     const look = async (before: IncidentShop): Promise<FoundProof> => {
-      if (there.has(before.shop)) return { before, after: await this.proofOf(before, window, mitigatedAt) };
+      const shop = ofWorld.find(({ domain }) => domain === before.shop);
+      if (shop === undefined) {
+        return { before, after: { ...before, provedAt: null, detail: UNKNOWN_SHOP, isHindered: true } };
+      }
+      if (isThere(shop)) return { before, after: await this.proofOf(before, window, mitigatedAt) };
       const left = { reconciliationId: null, provedAt: clock.now(), detail: LEFT, isHindered: false };
       return { before, after: { ...before, ...left } };
     };

@@ -97,13 +97,16 @@ export class Incidents implements IncidentDesk {
     touchesOrders: boolean;
     world: World;
     actor: string;
-  }): Promise<IncidentView> {
+  }): ReturnType<IncidentDesk['declare']> {
     const { actor, shops: named, ...rest } = given;
-    const ofWorld = this.deps.registry
-      .shops()
-      .flatMap((shop) => (shop.world === given.world && shop.uninstalledAt === null ? [shop.domain] : []));
+    const ofWorld = this.deps.registry.shops().filter(({ world }) => world === given.world);
+    // A shop that nobody knows could never be compared, and would look as if nothing were to be.
+    const known = new Set(ofWorld.map(({ domain }) => domain));
+    const unknownShops = named.filter((domain) => !known.has(domain));
+    if (unknownShops.length > 0) return { unknownShops };
+    const connected = ofWorld.flatMap(({ domain, uninstalledAt }) => (uninstalledAt === null ? [domain] : []));
     // Nobody was named, and orders may be missing: anybody's may.
-    const shops = named.length === 0 && given.touchesOrders ? ofWorld : named;
+    const shops = named.length === 0 && given.touchesOrders ? connected : named;
     const at = this.deps.clock.now();
     const incident = await this.deps.database.transaction(async (client) => {
       const begun = await this.course.begin(client, {
@@ -122,7 +125,7 @@ export class Incidents implements IncidentDesk {
       await this.store.save(client, begun);
       return begun;
     });
-    return this.viewOf(incident);
+    return { incident: await this.viewOf(incident) };
   }
 
   async note(id: string, text: string, actor: string): Promise<IncidentView | null> {

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { IncidentView } from '../../../src/alerting/contract.js';
 import { HOUR, IncidentWorld, MINUTE, NOON } from './incident-world.js';
 
 const ACME = 'acme.myshopify.com';
@@ -17,6 +18,22 @@ async function mitigated(): Promise<string> {
   world.happens(alert, 'closed');
   await world.settle();
   return (await world.one()).id;
+}
+
+const REPORTS = {
+  title: 'Reports look wrong',
+  severity: 3 as const,
+  components: ['processing' as const],
+  shops: [],
+  touchesOrders: true,
+  world: 'real' as const,
+  actor: 'ada',
+};
+const desk = () => world.incidents;
+async function declare(given: { shops?: string[]; world?: 'real' | 'sandbox' } = {}): Promise<IncidentView> {
+  const declared = await desk().declare({ ...REPORTS, ...given });
+  if ('unknownShops' in declared) throw new Error(`unknown: ${declared.unknownShops.join()}`);
+  return declared.incident;
 }
 
 const complete = { state: 'complete' as const, finishedAt: new Date(NOON) };
@@ -468,15 +485,7 @@ describe('the public', () => {
 
 describe('people', () => {
   it('declare, note, raise, tell the public, and end what nobody else noticed', async () => {
-    const { id, ...declared } = await world.incidents.declare({
-      title: 'Reports look wrong',
-      severity: 3,
-      components: ['processing'],
-      shops: [],
-      touchesOrders: true,
-      world: 'real',
-      actor: 'ada',
-    });
+    const { id, ...declared } = await declare();
     expect(declared).toMatchObject({ state: 'investigating', shops: [ACME, BOLT], public: false, cause: 'declared' });
     expect(await world.incidents.note(id, 'looked at the ledger', 'ada')).toMatchObject({ id });
     expect(await world.incidents.raise(id, 3, 'same', 'ada')).toHaveProperty('refused');
@@ -498,6 +507,32 @@ describe('people', () => {
     expect(await world.incidents.raise(id, 1, 'late', 'ada')).toHaveProperty('refused');
     expect(await world.incidents.update(id, 'investigating', 'Again?', 'ada')).toHaveProperty('refused');
     expect(await world.incidents.update(id, 'resolved', 'The report is at …', 'ada')).toHaveProperty('incident');
+  });
+
+  it('declare it of shops that are registered in its world, so that every one of them is compared', async () => {
+    const pretended = world.addShop('pretended', { world: 'sandbox' });
+    for (const shops of [['acne.myshopify.com'], [ACME, pretended]]) {
+      expect(await desk().declare({ ...REPORTS, shops })).toEqual({ unknownShops: [shops.at(-1)] });
+    }
+    expect(await world.all()).toEqual([]);
+    expect(await declare({ shops: [pretended], world: 'sandbox' })).toMatchObject({ shops: [pretended] });
+    // Nobody names a shop: every one of its world, and none of the other.
+    expect(await declare()).toMatchObject({ shops: [ACME, BOLT] });
+  });
+
+  it('wait for ever for a shop that its world does not know: nothing compared is no proof', async () => {
+    const { id } = await declare();
+    await world.db.database.query('insert into alerting.incident_shop (incident_id, shop) values ($1, $2)', [
+      id,
+      world.addShop('pretended', { world: 'sandbox', uninstalledAt: world.clock.now() }),
+    ]);
+    await desk().update(id, 'monitoring', 'Over.', 'ada');
+    await world.settle();
+    for (const run of world.desk.runs) world.desk.become(run.id, complete);
+    world.clock.advance(HOUR);
+    expect(await desk().resolve(id, 'ada')).toEqual({
+      refused: 'pretended.myshopify.com: it is not registered in the world of the incident, so nothing can be compared',
+    });
   });
 
   it('cannot say that it is over while its alerts are open', async () => {
