@@ -43,6 +43,8 @@ interface Joining extends PlacedAlert {
 /** What one round has read and changed so far; it is written when the round ends. */
 interface Batch {
   client: Queryable;
+  /** The shops of alerts of many, by alert; empty = it names none. */
+  named: ReadonlyMap<string, readonly string[]>;
   members: Map<string, Member>;
   /** Locked. */
   incidents: Map<string, Incident>;
@@ -69,27 +71,48 @@ export class IncidentFollower {
 
   async round(): Promise<Round> {
     const { database, store, alerts } = this.deps;
-    // Mostly there is nothing: a look without the lock tells that.
+    // What is read through the pool is read before the lock: who waits for a connection while it holds one can wait for ever.
     const seen = await store.cursor(CURSOR);
-    if ((await alerts.changes(seen, 1)).length === 0) return 'idle';
+    const changes = await alerts.changes(seen, CHANGES_A_ROUND);
+    const last = changes.at(-1);
+    if (last === undefined) return 'idle';
+    const named = await this.shopsNamed(changes);
     return database.transaction(async (client): Promise<Round> => {
       const seq = await store.lockCursor(client, CURSOR);
       if (seq === null) return 'idle';
-      const changes = await alerts.changes(seq, CHANGES_A_ROUND);
-      const last = changes.at(-1);
-      if (last === undefined) return 'idle';
-      await this.work(client, changes);
+      // Another process has worked them meanwhile.
+      if (seq !== seen) return 'busy';
+      await this.work(client, changes, named);
       await store.moveCursor(client, CURSOR, last.seq);
       return changes.length === CHANGES_A_ROUND ? 'busy' : 'idle';
     });
   }
 
-  private async work(client: Queryable, changes: readonly AlertChange[]): Promise<void> {
+  /** Of the alerts of many shops that are in no incident yet: which those are, by alert. */
+  private async shopsNamed(changes: readonly AlertChange[]): Promise<Map<string, readonly string[]>> {
+    const { database, store, alerts } = this.deps;
+    const many = changes.filter(({ alert, change }) => change !== 'closed' && isGrave(alert) && isOfMany(alert));
+    const ids = [...new Set(many.map(({ alert }) => alert.id))];
+    const known = ids.length === 0 ? new Map<string, Member>() : await store.members(database, ids);
+    const named = new Map<string, readonly string[]>();
+    for (const id of ids.filter((each) => !known.has(each))) {
+      const signals = await alerts.signalsOf(id, SIGNALS_MAX);
+      named.set(id, [...new Set(signals.flatMap((signal) => signal.shop ?? []))]);
+    }
+    return named;
+  }
+
+  private async work(
+    client: Queryable,
+    changes: readonly AlertChange[],
+    named: ReadonlyMap<string, readonly string[]>,
+  ): Promise<void> {
     const { store, course } = this.deps;
     const near = changes.flatMap(({ alert: { id, foldedInto, inhibitedBy } }) => [id, foldedInto, inhibitedBy]);
     const ids = [...new Set(near.filter((id) => id !== null))];
     const batch: Batch = {
       client,
+      named,
       members: await store.members(client, ids),
       incidents: new Map(),
       open: await store.open(client),
@@ -159,7 +182,7 @@ export class IncidentFollower {
   /** Of an alert that is in none: it opens one, joins one, or is no incident. */
   private async place(batch: Batch, { alert, at, change }: AlertChange): Promise<void> {
     if (change === 'closed' || !isGrave(alert)) return;
-    const { shops, counted } = await this.shopsOf(alert);
+    const { shops, counted } = this.shopsOf(alert, batch.named.get(alert.id) ?? []);
     const kind = this.kindOf(alert);
     const cause = causeOf(alert, kind);
     const placed: Joining = { world: alert.world, cause, shops, counted, beganAt: beganAt(alert), at };
@@ -280,14 +303,10 @@ export class IncidentFollower {
    * The shops of an alert: its own; of one of many shops, those of its signals; else every shop that its destinations, or
    * the service, work for, because nobody knows which of them are concerned.
    */
-  private async shopsOf(alert: AlertView): Promise<{ shops: string[]; counted: boolean }> {
+  private shopsOf(alert: AlertView, named: readonly string[]): { shops: readonly string[]; counted: boolean } {
     const { shop, destination, world } = alert;
     if (shop !== null) return { shops: [shop], counted: true };
-    if (alert.shops > 0 && destination === null) {
-      const signals = await this.deps.alerts.signalsOf(alert.id, SIGNALS_MAX);
-      const named = new Set(signals.flatMap((signal) => signal.shop ?? []));
-      if (named.size > 0) return { shops: [...named], counted: true };
-    }
+    if (named.length > 0) return { shops: named, counted: true };
     const connected = this.connected(world);
     const kind = this.kindOf(alert);
     if (destination === null && kind === null) return { shops: connected.map(({ domain }) => domain), counted: false };
@@ -318,6 +337,10 @@ function addNews({ news }: Batch, id: string, kind: 'declared' | 'reopened' | 'm
   const before = news.get(id) ?? [];
   const undone = kind === 'reopened' ? 'mitigated' : kind === 'mitigated' ? 'reopened' : null;
   news.set(id, before.at(-1) === undone ? before.slice(0, -1) : [...before, kind]);
+}
+
+function isOfMany({ shop, shops, destination }: AlertView): boolean {
+  return shop === null && shops > 0 && destination === null;
 }
 
 /** What opens an incident or joins one. What a person has silenced is expected, and is none. */
