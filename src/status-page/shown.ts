@@ -6,6 +6,9 @@ import { STATE_WORDS, worstOf } from './states.js';
 /** Published every few seconds: five minutes without is an outage of the publisher, and nobody knows what it hides. */
 export const PUBLICATION_LIMIT_MS = 5 * 60_000;
 
+/** Clocks differ by so much. What was confirmed further ahead was so by a clock that is wrong, and says nothing of now. */
+export const CLOCK_SKEW_MS = 60_000;
+
 export interface Shown {
   state: PublicState;
   /** Empty when it is operational. */
@@ -59,6 +62,7 @@ export function headlineOf(named: readonly { name: string; state: PublicState }[
  */
 export function nextChangesMs({ snapshot, confirmedAtMs }: Publication, nowMs: number): number[] {
   return [
+    confirmedAtMs - CLOCK_SKEW_MS,
     confirmedAtMs + PUBLICATION_LIMIT_MS + 1,
     ...snapshot.components.flatMap(({ proof }) =>
       proof === null || proof === 'publication' ? [] : [proof.goodUntilMs + 1],
@@ -76,6 +80,10 @@ function proofOf({ proof }: SnapshotComponent, confirmedAtMs: number): Proof | n
 function unproved(proof: Proof | null, confirmedAtMs: number, nowMs: number): Trouble[] {
   if (nowMs - confirmedAtMs > PUBLICATION_LIMIT_MS) {
     const words = `Nothing has been published since ${instantWords(confirmedAtMs, nowMs)}, ${spanWords(nowMs - confirmedAtMs)} ago.`;
+    return [{ state: 'unknown', words }];
+  }
+  if (confirmedAtMs - nowMs > CLOCK_SKEW_MS) {
+    const words = 'What is published was confirmed by a clock that is ahead: nobody knows how old it is.';
     return [{ state: 'unknown', words }];
   }
   if (proof === null) return [{ state: 'unknown', words: 'Nothing proves yet that it works.' }];

@@ -404,6 +404,21 @@ describe('while the database is away', () => {
     const again = await open({ db, dataDir: rig.dataDir });
     expect(await again.text('/incidents/inc000000001')).toContain('Orders of some stores are not taken in');
     expect(JSON.parse(await readFile(join(rig.dataDir, 'status-page.json'), 'utf8'))).toHaveProperty(
+describe('with a clock that is ahead', () => {
+  it('says unknown, and the next publisher writes over what it has confirmed', async () => {
+    const rig = await open();
+    const ahead = await open({ db: rig.db });
+    for (const each of [rig, ahead]) each.proveAll();
+    ahead.clock.advance(HOUR_MS);
+    ahead.proveAll();
+    await ahead.page.publish();
+    await rig.page.hear();
+    expect(await banner(rig)).toBe('Unknown: nothing is proved right now');
+    await rig.page.publish();
+    expect(await banner(rig)).toBe('Orders are arriving, and it is proved');
+  });
+});
+
       'publication.version',
     );
     again.clock.advance(DAY_MS);
