@@ -1,4 +1,4 @@
-import { html, type Html } from '../kernel/html.js';
+import { html, join, type Html } from '../kernel/html.js';
 import type { PublicState } from './contract.js';
 import { IMPACT_WORDS, INCIDENT_STATE_WORDS, nextUpdateWords, orderFacts, spanOf } from './incident-words.js';
 import type { Links } from './links.js';
@@ -6,7 +6,6 @@ import type { Look } from './look.js';
 import { fullInstantWords, instantWords, spanWords } from './public-words.js';
 import { PUBLICATION_LIMIT_MS } from './shown.js';
 import type { SnapshotIncident } from './snapshot.js';
-import { join } from '../kernel/html.js';
 
 /** Of an exported copy: it cannot know how late it is read, so it says when it was written and how long it may be believed. */
 export interface CopyStamp {
