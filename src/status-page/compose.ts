@@ -4,7 +4,14 @@ import type { Shop, World } from '../pipeline/contract.js';
 import type { PublicState } from './contract.js';
 import { fleetProof, type FleetProof } from './fleet-proof.js';
 import { countWords, instantWords, publicText } from './public-words.js';
-import { publicId, type Snapshot, type SnapshotComponent, type SnapshotIncident, type Trouble } from './snapshot.js';
+import {
+  publicId,
+  type Snapshot,
+  type SnapshotComponent,
+  type SnapshotEntry,
+  type SnapshotIncident,
+  type Trouble,
+} from './snapshot.js';
 import { dutiesBehind, troublesOfIncidents, troublesOfSignals, type Fleet } from './troubles.js';
 
 /** A round of the slowest may take two minutes, and is told of by its heartbeat; past this it is not done. */
@@ -106,6 +113,12 @@ export function composeIncidents(
       },
     ];
   });
+}
+
+/** What people say of components: no store's name in it either. Pure. */
+export function composeEntries(facts: Facts, entries: readonly SnapshotEntry[]): SnapshotEntry[] {
+  const publish = publisherOf(facts);
+  return entries.map((entry) => ({ ...entry, note: publish(entry.note) }));
 }
 
 /** The publishable part of what the snapshot says; the store adds since when. */

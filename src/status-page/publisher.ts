@@ -9,7 +9,7 @@ import type {
   ThroughputReader,
 } from '../monitoring/contract.js';
 import type { RegistryReader, World } from '../pipeline/contract.js';
-import { composeComponents, composeIncidents, type Facts } from './compose.js';
+import { composeComponents, composeEntries, composeIncidents, type Facts } from './compose.js';
 import { DAY_MS, DAYS_SHOWN, daysOf, pageDays, SETTLED, settledArrivals, startOf, type KeptDay } from './days.js';
 import type { Entries } from './entries.js';
 import { dayOf } from './public-words.js';
@@ -80,7 +80,7 @@ export class Publisher {
       {
         world: facts.world,
         components: composeComponents(facts),
-        entries: await entries.published(nowMs - PAST_MAINTENANCE_MS),
+        entries: composeEntries(facts, await entries.published(nowMs - PAST_MAINTENANCE_MS)),
         incidents: composeIncidents(facts, before),
         days: stripsOf([...figures.kept, ...pageDays(minutes, this.createdAtMs, figures.readAtMs)]),
         throughput: figures.throughput,
