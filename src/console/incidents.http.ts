@@ -1,7 +1,6 @@
 import { Controller, Inject } from '@nestjs/common';
 import { z } from 'zod';
 import { INCIDENT_STATES, type IncidentView, type Severity } from '../alerting/contract.js';
-import { recordAudit } from '../kernel/audit.js';
 import type { Caller } from '../kernel/auth.js';
 import type { Page } from '../pipeline/contract.js';
 import { CONSOLE_DEPS, type ConsoleDeps } from './deps.js';
@@ -220,47 +219,29 @@ export class IncidentsController {
       const message = `not registered in the ${body.world} world: ${declared.unknownShops.join(', ')}`;
       throw new Problem(400, undefined, { errors: [{ in: 'body', key: 'shops', message }] });
     }
-    return this.audited(declared.incident, 'incident.declare', caller, { severity: body.severity });
+    return declared.incident;
   }
 
   @Endpoint(NOTE)
   async note(@Input() { params: { id: which }, body }: InputOf<typeof NOTE>, @By() caller: Caller) {
     const noted = await this.deps.incidents.note(which, body.text, caller.name);
-    return this.audited(changed(noted && { incident: noted }, which), 'incident.note', caller);
+    return changed(noted && { incident: noted }, which);
   }
 
   @Endpoint(UPDATE)
   async update(@Input() { params: { id: which }, body }: InputOf<typeof UPDATE>, @By() caller: Caller) {
-    const updated = changed(await this.deps.incidents.update(which, body.state, body.body, caller.name), which);
-    return this.audited(updated, 'incident.update', caller, { state: body.state });
+    return changed(await this.deps.incidents.update(which, body.state, body.body, caller.name), which);
   }
 
   @Endpoint(RAISE)
   async raise(@Input() { params: { id: which }, body }: InputOf<typeof RAISE>, @By() caller: Caller) {
     const wanted: Severity = body.severity;
-    const raised = changed(await this.deps.incidents.raise(which, wanted, body.reason, caller.name), which);
-    return this.audited(raised, 'incident.raise', caller, { severity: wanted });
+    return changed(await this.deps.incidents.raise(which, wanted, body.reason, caller.name), which);
   }
 
   @Endpoint(RESOLVE)
   async resolve(@Input() { params: { id: which } }: InputOf<typeof RESOLVE>, @By() caller: Caller) {
-    const resolved = changed(await this.deps.incidents.resolve(which, caller.name), which);
-    return this.audited(resolved, 'incident.resolve', caller);
-  }
-
-  private async audited(
-    incident: IncidentView,
-    action: string,
-    caller: Caller,
-    detail: Readonly<Record<string, unknown>> = {},
-  ): Promise<IncidentView> {
-    await recordAudit(this.deps.database, this.deps.clock, {
-      actor: caller.name,
-      action,
-      subject: incident.id,
-      detail,
-    });
-    return incident;
+    return changed(await this.deps.incidents.resolve(which, caller.name), which);
   }
 }
 

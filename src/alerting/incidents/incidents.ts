@@ -1,3 +1,4 @@
+import { recordAudit } from '../../kernel/audit.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { Database, Queryable } from '../../kernel/database.js';
 import type { Duty } from '../../kernel/duty.js';
@@ -127,6 +128,7 @@ export class Incidents implements IncidentDesk {
     });
     return { incident: await this.viewOf(incident) };
   }
+      await this.audit(client, begun.id, 'declare', actor, { severity: given.severity });
 
   async note(id: string, text: string, actor: string): Promise<IncidentView | null> {
     const at = this.deps.clock.now();
@@ -136,6 +138,7 @@ export class Incidents implements IncidentDesk {
     });
     return changed !== null && 'incident' in changed ? changed.incident : null;
   }
+      await this.audit(client, id, 'note', actor);
 
   update(id: string, state: IncidentState, body: string, actor: string): Promise<Changed> {
     return this.change(id, async (client, incident) => {
@@ -154,6 +157,7 @@ export class Incidents implements IncidentDesk {
     });
   }
 
+      await this.audit(client, id, 'update', actor, { state });
   raise(id: string, severity: Severity, reason: string, actor: string): Promise<Changed> {
     return this.change(id, async (client, incident) => {
       if (incident.resolvedAt !== null) return 'it is resolved; what was worse than it looked is for the review';
@@ -165,6 +169,7 @@ export class Incidents implements IncidentDesk {
     });
   }
 
+      await this.audit(client, id, 'raise', actor, { severity });
   async resolve(id: string, actor: string): Promise<Changed> {
     // What is missing may have come to be there since the last look.
     await this.watch.look(id);
@@ -177,10 +182,22 @@ export class Incidents implements IncidentDesk {
     });
   }
 
+      await this.audit(client, id, 'resolve', actor);
   private async gate(client: Queryable, incident: Incident) {
     const proof = await this.store.proofs(client, incident.id);
     const waiting = await this.store.unproved(incident.id, 6);
     const gate = gateOf(
+  /** In the transaction of what it tells of: what is done is in the log, and what is not in the log is not done. */
+  private audit(
+    client: Queryable,
+    id: string,
+    what: 'declare' | 'note' | 'update' | 'raise' | 'resolve',
+    actor: string,
+    detail: Readonly<Record<string, unknown>> = {},
+  ): Promise<void> {
+    return recordAudit(client, this.deps.clock, { actor, action: `incident.${what}`, subject: id, detail });
+  }
+
       {
         ...incident,
         shops: proof.shops,

@@ -535,6 +535,18 @@ describe('people', () => {
     });
   });
 
+  it('have what they do in the audit log, or have not done it', async () => {
+    const { id } = await declare();
+    await world.db.database.query(`alter table kernel.audit add constraint full_disk check (actor <> 'eve')`);
+    const before = await world.timeline();
+    await expect(desk().note(id, 'x', 'eve')).rejects.toThrow('full_disk');
+    await expect(desk().update(id, 'identified', 'x', 'eve')).rejects.toThrow('full_disk');
+    await expect(desk().raise(id, 1, 'x', 'eve')).rejects.toThrow('full_disk');
+    await expect(desk().declare({ ...REPORTS, actor: 'eve' })).rejects.toThrow('full_disk');
+    expect(await world.timeline()).toEqual(before);
+    expect(await world.one()).toMatchObject({ id, severity: 3, state: 'investigating' });
+  });
+
   it('cannot say that it is over while its alerts are open', async () => {
     world.opens('subscription-removed');
     await world.settle();
