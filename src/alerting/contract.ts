@@ -391,6 +391,8 @@ export interface IncidentReader {
   timeline(id: string): Promise<IncidentEntry[]>;
   /** Newest first. */
   updates(id: string): Promise<IncidentUpdate[]>;
+  /** Of several at once, by incident; each newest first. */
+  updatesOf(ids: readonly string[]): Promise<ReadonlyMap<string, IncidentUpdate[]>>;
   /** Open ones first, then the newest; at most 200. */
   alertsOf(id: string): Promise<IncidentAlert[]>;
 }

@@ -1,4 +1,4 @@
-import type { IncidentReader, IncidentUpdate, IncidentView } from '../alerting/contract.js';
+import type { IncidentReader } from '../alerting/contract.js';
 import type { Clock } from '../kernel/clock.js';
 import type {
   FleetItem,
@@ -22,7 +22,7 @@ export interface PublisherPorts {
   signals: Pick<SignalReader, 'signals'>;
   reconciliation: Pick<ReconciliationDesk, 'proofs'>;
   throughput: Pick<ThroughputReader, 'fleet'>;
-  incidents: Pick<IncidentReader, 'incidents' | 'updates'>;
+  incidents: Pick<IncidentReader, 'incidents' | 'updatesOf'>;
   heartbeats: HeartbeatReader;
 }
 
@@ -59,7 +59,6 @@ interface Figures {
 export class Publisher {
   private figures: Figures | null = null;
   private createdAtMs: number | null = null;
-  private readonly settledUpdates = new Map<string, IncidentUpdate[]>();
 
   constructor(private readonly deps: PublisherDeps) {}
 
@@ -126,20 +125,9 @@ export class Publisher {
     ]);
     const known = new Set(newest.items.map(({ id }) => id));
     const all = [...newest.items, ...open.items.filter(({ id }) => !known.has(id))];
-    const items = await Promise.all(
-      all.map(async (incident) => ({ incident, updates: await this.updatesOf(incident) })),
-    );
+    const updates = await reader.updatesOf(all.map(({ id }) => id));
+    const items = all.map((incident) => ({ incident, updates: updates.get(incident.id) ?? [] }));
     return { items, isCut: open.isCut };
-  }
-
-  /** An incident that is over is read once: nobody tells more of it. */
-  private async updatesOf(incident: IncidentView): Promise<IncidentUpdate[]> {
-    const known = this.settledUpdates.get(incident.id);
-    if (known !== undefined && incident.state === 'resolved') return known;
-    const updates = await this.deps.incidents.updates(incident.id);
-    const tellsItsEnd = updates[0]?.state === 'resolved';
-    if (incident.state === 'resolved' && tellsItsEnd) this.settledUpdates.set(incident.id, updates);
-    return updates;
   }
 
   private async freshFigures(world: World, nowMs: number): Promise<Figures> {

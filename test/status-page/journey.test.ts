@@ -273,6 +273,38 @@ describe('the public page', () => {
     ]);
   });
 
+  it('withholds stores and destinations from what people say of a component', async () => {
+    const rig = await open();
+    rig.proveAll();
+    await rig.page.publish();
+    const until = new Date(NOON_MS + HOUR_MS);
+    const note = `Orders of ${DOMAINS[0]} wait for acme-lake.`;
+    await rig.page.desk.say({ component: 'intake', worsen: null, note, from: null, until, actor: 'ann' });
+    await rig.page.publish();
+    expect(await rig.text()).toContain('Orders of a store wait for');
+    expect(await rig.text()).not.toContain('acme');
+  });
+
+  it('publishes what is told of an incident after its end, the same in every process', async () => {
+    const rig = await open();
+    rig.proveAll();
+    rig.incidents = [incident({ state: 'resolved', resolvedAt: rig.clock.now() })];
+    rig.say('inc000000001', 'resolved', 'None was lost.');
+    await rig.page.publish();
+    rig.say('inc000000001', 'resolved', 'The report is out.');
+    const other = await open({ db: rig.db });
+    [other.incidents, other.shops] = [rig.incidents, rig.shops];
+    other.proveAll();
+    for (const [id, updates] of rig.updates) other.updates.set(id, updates);
+    await rig.page.publish();
+    expect(await rig.text()).toContain('The report is out.');
+    const versions = async () => (await rig.db.database.rows('select version from status_page.published'))[0];
+    const before = await versions();
+    await other.page.publish();
+    await rig.page.publish();
+    expect(await versions()).toEqual(before);
+  });
+
   it('ends by itself what people said, at the time they said', async () => {
     const rig = await open();
     rig.proveAll();
@@ -372,6 +404,21 @@ describe('with several processes', () => {
   });
 });
 
+describe('with a clock that is ahead', () => {
+  it('says unknown, and the next publisher writes over what it has confirmed', async () => {
+    const rig = await open();
+    const ahead = await open({ db: rig.db });
+    for (const each of [rig, ahead]) each.proveAll();
+    ahead.clock.advance(HOUR_MS);
+    ahead.proveAll();
+    await ahead.page.publish();
+    await rig.page.hear();
+    expect(await banner(rig)).toBe('Unknown: nothing is proved right now');
+    await rig.page.publish();
+    expect(await banner(rig)).toBe('Orders are arriving, and it is proved');
+  });
+});
+
 describe('while the database is away', () => {
   it('goes on serving the last snapshot, and says how old it is', async () => {
     const own = await testDatabase();
@@ -404,21 +451,6 @@ describe('while the database is away', () => {
     const again = await open({ db, dataDir: rig.dataDir });
     expect(await again.text('/incidents/inc000000001')).toContain('Orders of some stores are not taken in');
     expect(JSON.parse(await readFile(join(rig.dataDir, 'status-page.json'), 'utf8'))).toHaveProperty(
-describe('with a clock that is ahead', () => {
-  it('says unknown, and the next publisher writes over what it has confirmed', async () => {
-    const rig = await open();
-    const ahead = await open({ db: rig.db });
-    for (const each of [rig, ahead]) each.proveAll();
-    ahead.clock.advance(HOUR_MS);
-    ahead.proveAll();
-    await ahead.page.publish();
-    await rig.page.hear();
-    expect(await banner(rig)).toBe('Unknown: nothing is proved right now');
-    await rig.page.publish();
-    expect(await banner(rig)).toBe('Orders are arriving, and it is proved');
-  });
-});
-
       'publication.version',
     );
     again.clock.advance(DAY_MS);

@@ -211,7 +211,7 @@ export class PageRig {
               nextCursor: end < all.length ? String(end) : null,
             });
           },
-          updates: (id) => Promise.resolve(this.updates.get(id) ?? []),
+          updatesOf: () => Promise.resolve(this.updates),
         },
         heartbeats: {
           heartbeats: () =>

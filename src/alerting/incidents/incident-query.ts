@@ -2,7 +2,14 @@ import type { Database } from '../../kernel/database.js';
 import type { World } from '../../pipeline/contract.js';
 import type { IncidentAlert, IncidentEntry, IncidentState, IncidentUpdate, IncidentView } from '../contract.js';
 import { gateOf } from './gate.js';
-import { SELECT_INCIDENT, type Incident, type IncidentStore, type Row } from './incident-store.js';
+import {
+  NO_PROOF,
+  SELECT_INCIDENT,
+  type Incident,
+  type IncidentStore,
+  type ProofCount,
+  type Row,
+} from './incident-store.js';
 
 /** Of the shops that are not proved, so many are asked for: a gate names fewer. */
 const WAITING_MAX = 6;
@@ -18,8 +25,8 @@ select e.id::text as id, at, kind, actor, text, evidence
   from alerting.incident_event e where incident_id = $1 order by e.id`;
 
 const UPDATES = `
-select u.id::text as id, at, state, body, actor, next_update_at as "nextUpdateAt"
-  from alerting.incident_update u where incident_id = $1 order by u.id desc`;
+select u.incident_id as "incidentId", u.id::text as id, at, state, body, actor, next_update_at as "nextUpdateAt"
+  from alerting.incident_update u where incident_id = any($1) order by u.id desc`;
 
 /** Incidents as they are shown. */
 export class IncidentQuery {
@@ -36,8 +43,19 @@ export class IncidentQuery {
     return this.database.rows<Row<IncidentEntry>>(TIMELINE, [id]);
   }
 
-  updates(id: string): Promise<IncidentUpdate[]> {
-    return this.database.rows<Row<IncidentUpdate>>(UPDATES, [id]);
+  async updates(id: string): Promise<IncidentUpdate[]> {
+    return (await this.updatesOf([id])).get(id) ?? [];
+  }
+
+  async updatesOf(ids: readonly string[]): Promise<Map<string, IncidentUpdate[]>> {
+    const rows = await this.database.rows<Row<IncidentUpdate & { incidentId: string }>>(UPDATES, [ids]);
+    const found = new Map<string, IncidentUpdate[]>();
+    for (const { incidentId, ...update } of rows) {
+      const known = found.get(incidentId);
+      if (known) known.push(update);
+      else found.set(incidentId, [update]);
+    }
+    return found;
   }
 
   /** Newest first. */
@@ -56,10 +74,23 @@ export class IncidentQuery {
     return { items, nextCursor: rows.length > page.limit ? (items.at(-1)?.seq ?? null) : null };
   }
 
-  async view(incident: Incident, nowMs: number): Promise<IncidentView> {
+  /** In the same order. A list costs two statements, and one more for each that waits for its proof. */
+  async views(incidents: readonly Incident[], nowMs: number): Promise<IncidentView[]> {
+    if (incidents.length === 0) return [];
+    const ids = incidents.map(({ id }) => id);
+    const [shops, proofs] = await Promise.all([this.store.shopsOf(ids), this.store.proofsOf(this.database, ids)]);
+    return Promise.all(
+      incidents.map((each) => this.view(each, shops.get(each.id) ?? [], proofs.get(each.id) ?? NO_PROOF, nowMs)),
+    );
+  }
+
+  private async view(
+    incident: Incident,
+    shops: string[],
+    { unproved, proofs }: ProofCount,
+    nowMs: number,
+  ): Promise<IncidentView> {
     const { id, touchesOrders, alertsOpen, mitigatedAt, resolvedAt } = incident;
-    const shops = await this.store.shops(id);
-    const { unproved, proofs } = await this.store.proofs(this.database, id);
     const waiting = mitigatedAt === null || resolvedAt !== null ? [] : await this.store.unproved(id, WAITING_MAX);
     const gate = gateOf(
       {

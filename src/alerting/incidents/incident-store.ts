@@ -60,6 +60,8 @@ export interface ProofCount {
   proofs: string[];
 }
 
+export const NO_PROOF: ProofCount = { shops: 0, unproved: 0, left: 0, proofs: [] };
+
 const COLUMNS = {
   id: 'id',
   world: 'world',
@@ -151,11 +153,11 @@ update alerting.incident_shop
  where incident_id = $1 and shop = $2`;
 
 const COUNT_PROOFS = `
-select count(*)::integer as shops, count(*) filter (where proved_at is null)::integer as unproved,
+select incident_id as id, count(*)::integer as shops, count(*) filter (where proved_at is null)::integer as unproved,
        count(*) filter (where proved_at is not null and reconciliation_id is null)::integer as left,
        coalesce(array_agg(reconciliation_id order by reconciliation_id::bigint)
                   filter (where proved_at is not null and reconciliation_id is not null), '{}') as proofs
-  from alerting.incident_shop where incident_id = $1`;
+  from alerting.incident_shop where incident_id = any($1) group by incident_id`;
 
 const MEMBERS = `
 select alert_id::text as "alertId", incident_id as "incidentId", closed_at as "closedAt"
@@ -248,8 +250,14 @@ export class IncidentStore {
   }
 
   async shops(id: string): Promise<string[]> {
-    const rows = await this.database.rows<{ shop: string }>(`${SHOPS_OF} order by shop`, [[id]]);
-    return rows.map(({ shop }) => shop);
+    return (await this.shopsOf([id])).get(id) ?? [];
+  }
+
+  /** By incident. */
+  async shopsOf(ids: readonly string[]): Promise<Map<string, string[]>> {
+    const rows = await this.database.rows<{ id: string; shop: string }>(`${SHOPS_OF} order by shop`, [ids]);
+    const byId = Map.groupBy(rows, ({ id }) => id);
+    return new Map([...byId].map(([id, of]) => [id, of.map(({ shop }) => shop)]));
   }
 
   async addShops(client: Queryable, id: string, shops: readonly string[]): Promise<void> {
@@ -280,8 +288,13 @@ export class IncidentStore {
   }
 
   async proofs(client: Queryable, id: string): Promise<ProofCount> {
-    const { rows } = await client.query<Row<ProofCount>>(COUNT_PROOFS, [id]);
-    return rows[0] ?? { shops: 0, unproved: 0, left: 0, proofs: [] };
+    return (await this.proofsOf(client, [id])).get(id) ?? NO_PROOF;
+  }
+
+  /** By incident; one without a shop is not in it. */
+  async proofsOf(client: Queryable, ids: readonly string[]): Promise<Map<string, ProofCount>> {
+    const { rows } = await client.query<Row<ProofCount & { id: string }>>(COUNT_PROOFS, [ids]);
+    return new Map(rows.map(({ id, ...count }) => [id, count]));
   }
 
   /** Which of the alerts are in which incident. */

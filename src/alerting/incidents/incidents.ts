@@ -70,7 +70,7 @@ export class Incidents implements IncidentDesk {
     page: { limit: number; cursor?: string },
   ): Promise<{ items: IncidentView[]; nextCursor: string | null }> {
     const { items, nextCursor } = await this.query.list(filter, page);
-    return { items: await Promise.all(items.map((each) => this.viewOf(each))), nextCursor };
+    return { items: await this.query.views(items, this.deps.clock.nowMs()), nextCursor };
   }
 
   async incident(id: string): Promise<IncidentView | null> {
@@ -84,6 +84,10 @@ export class Incidents implements IncidentDesk {
 
   updates(id: string): Promise<IncidentUpdate[]> {
     return this.query.updates(id);
+  }
+
+  updatesOf(ids: readonly string[]): Promise<ReadonlyMap<string, IncidentUpdate[]>> {
+    return this.query.updatesOf(ids);
   }
 
   alertsOf(id: string): Promise<IncidentAlert[]> {
@@ -124,21 +128,21 @@ export class Incidents implements IncidentDesk {
       await this.store.addShops(client, begun.id, shops);
       await this.course.tell(client, begun, { kind: 'declared' }, shops.length);
       await this.store.save(client, begun);
+      await this.audit(client, begun.id, 'declare', actor, { severity: given.severity });
       return begun;
     });
     return { incident: await this.viewOf(incident) };
   }
-      await this.audit(client, begun.id, 'declare', actor, { severity: given.severity });
 
   async note(id: string, text: string, actor: string): Promise<IncidentView | null> {
     const at = this.deps.clock.now();
     const changed = await this.change(id, async (client, incident) => {
       await this.store.append(client, incident.id, { at, kind: 'note', actor, text, evidence: null });
+      await this.audit(client, id, 'note', actor);
       return null;
     });
     return changed !== null && 'incident' in changed ? changed.incident : null;
   }
-      await this.audit(client, id, 'note', actor);
 
   update(id: string, state: IncidentState, body: string, actor: string): Promise<Changed> {
     return this.change(id, async (client, incident) => {
@@ -153,11 +157,11 @@ export class Incidents implements IncidentDesk {
       incident.state = state;
       const nextUpdateAt = state === 'resolved' ? null : this.course.nextUpdateAt(incident);
       await this.course.publish(client, incident, state, body, nextUpdateAt, actor);
+      await this.audit(client, id, 'update', actor, { state });
       return null;
     });
   }
 
-      await this.audit(client, id, 'update', actor, { state });
   raise(id: string, severity: Severity, reason: string, actor: string): Promise<Changed> {
     return this.change(id, async (client, incident) => {
       if (incident.resolvedAt !== null) return 'it is resolved; what was worse than it looked is for the review';
@@ -165,11 +169,11 @@ export class Incidents implements IncidentDesk {
         return `it is of severity ${incident.severity} already, and a severity is only ever raised`;
       }
       await this.course.worsen(client, incident, severity, reason, actor);
+      await this.audit(client, id, 'raise', actor, { severity });
       return null;
     });
   }
 
-      await this.audit(client, id, 'raise', actor, { severity });
   async resolve(id: string, actor: string): Promise<Changed> {
     // What is missing may have come to be there since the last look.
     await this.watch.look(id);
@@ -178,15 +182,11 @@ export class Incidents implements IncidentDesk {
       const { gate, proof } = await this.gate(client, incident);
       if (gate.length > 0) return gate.join('; ');
       await this.course.resolve(client, incident, proof, actor);
+      await this.audit(client, id, 'resolve', actor);
       return null;
     });
   }
 
-      await this.audit(client, id, 'resolve', actor);
-  private async gate(client: Queryable, incident: Incident) {
-    const proof = await this.store.proofs(client, incident.id);
-    const waiting = await this.store.unproved(incident.id, 6);
-    const gate = gateOf(
   /** In the transaction of what it tells of: what is done is in the log, and what is not in the log is not done. */
   private audit(
     client: Queryable,
@@ -198,6 +198,10 @@ export class Incidents implements IncidentDesk {
     return recordAudit(client, this.deps.clock, { actor, action: `incident.${what}`, subject: id, detail });
   }
 
+  private async gate(client: Queryable, incident: Incident) {
+    const proof = await this.store.proofs(client, incident.id);
+    const waiting = await this.store.unproved(incident.id, 6);
+    const gate = gateOf(
       {
         ...incident,
         shops: proof.shops,
@@ -227,8 +231,10 @@ export class Incidents implements IncidentDesk {
     return { incident: await this.viewOf(outcome.incident) };
   }
 
-  private viewOf(incident: Incident): Promise<IncidentView> {
-    return this.query.view(incident, this.deps.clock.nowMs());
+  private async viewOf(incident: Incident): Promise<IncidentView> {
+    const [view] = await this.query.views([incident], this.deps.clock.nowMs());
+    if (view === undefined) throw new Error(`incident ${incident.id} has no view`);
+    return view;
   }
 }
 
