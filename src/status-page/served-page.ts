@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import type { Clock } from '../kernel/clock.js';
 import { lookAt, nothingPublished, type Look, type PageSettings } from './look.js';
-import { nextChangesMs } from './shown.js';
+import { CLOCK_SKEW_MS, nextChangesMs } from './shown.js';
 import type { Publication } from './snapshot.js';
 import { servedAt, TYPES, type Resource } from './site.js';
 
@@ -44,7 +44,9 @@ export class ServedPage {
   /** Heard anew; an older one changes nothing. */
   take(publication: Publication): void {
     const known = this.publication;
-    if (known !== null && known.confirmedAtMs > publication.confirmedAtMs) return;
+    // One from a clock that is ahead gives way to any other.
+    const isAhead = known !== null && known.confirmedAtMs - this.deps.clock.nowMs() > CLOCK_SKEW_MS;
+    if (known !== null && !isAhead && known.confirmedAtMs > publication.confirmedAtMs) return;
     this.publication = publication;
     // The confirmation alone changes words only with the minute; while it is seconds old nobody can tell.
     const isSame =
