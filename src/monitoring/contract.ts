@@ -57,6 +57,8 @@ export const SIGNAL_KINDS = [
   'on-call-gap',
   /** Told by alerting: people are paged more often than they can stand. One a world. */
   'page-volume-high',
+  /** Told by the status page: nothing has been published for so long that it says unknown. */
+  'status-page-stale',
   /** Told from outside: an alert of an Alertmanager. One a fingerprint. */
   'external',
 ] as const;
@@ -93,6 +95,7 @@ export const JUDGES: Readonly<Record<SignalKind, string | null>> = {
   'notifier-failing': null,
   'on-call-gap': null,
   'page-volume-high': null,
+  'status-page-stale': null,
   external: null,
 };
 

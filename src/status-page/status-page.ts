@@ -3,12 +3,14 @@ import type { Database } from '../kernel/database.js';
 import type { Logger } from '../kernel/log.js';
 import { Loop, type LoopHealth } from '../kernel/loop.js';
 import type { Ids } from '../kernel/random.js';
+import type { SignalDesk } from '../monitoring/contract.js';
 import type { StatusPageSettings } from './config.js';
 import type { StatusDesk, StatusView } from './contract.js';
 import { StatusDoor, statusServerFactory, type ServerFactory } from './door.js';
 import { Entries } from './entries.js';
 import { ExportedCopy } from './exported-copy.js';
 import { LastHeard } from './last-heard.js';
+import { PublicationWatch } from './publication-watch.js';
 import { Publisher, type PublisherPorts } from './publisher.js';
 import { ServedPage } from './served-page.js';
 import { PublicationStore } from './store.js';
@@ -17,6 +19,7 @@ import { PublicationStore } from './store.js';
 const PUBLISH_EVERY_MS = 5_000;
 const READ_EVERY_MS = 2_000;
 const EXPORT_EVERY_MS = 2_000;
+const LOOK_WHETHER_PUBLISHED_EVERY_MS = 30_000;
 
 export interface StatusPageOptions {
   database: Database;
@@ -32,7 +35,7 @@ export interface StatusPageOptions {
   clock: Clock;
   ids: Ids;
   log: Logger;
-  ports: PublisherPorts;
+  ports: PublisherPorts & { signals: Pick<SignalDesk, 'report' | 'close'> };
 }
 
 /**
@@ -44,6 +47,7 @@ export class StatusPage {
   readonly page: ServedPage;
   private readonly door: StatusDoor;
   private readonly publisher: Publisher;
+  private readonly watch: PublicationWatch;
   private readonly store: PublicationStore;
   private readonly heard: LastHeard;
   private readonly loops: Loop[];
@@ -62,6 +66,7 @@ export class StatusPage {
     const shown = (id: string) => this.page.now().components.find((each) => each.id === id)?.state ?? null;
     const entries = new Entries({ database, clock, ids, shown });
     this.publisher = new Publisher({ ...options.ports, clock, store: this.store, entries });
+    this.watch = new PublicationWatch({ store: this.store, signals: options.ports.signals, clock });
     this.desk = {
       status: () => this.view(),
       entries: (filter, page) => entries.entries(filter, page),
@@ -89,7 +94,12 @@ export class StatusPage {
       });
     this.loops = [
       loop('status-page-reader', READ_EVERY_MS, () => this.hear()),
-      ...(options.watch ? [loop('status-page', PUBLISH_EVERY_MS, () => this.publish())] : []),
+      ...(options.watch
+        ? [
+            loop('status-page', PUBLISH_EVERY_MS, () => this.publish()),
+            loop('status-page-watch', LOOK_WHETHER_PUBLISHED_EVERY_MS, () => this.lookWhetherPublished()),
+          ]
+        : []),
     ];
     const { exportDirectory: directory } = options;
     const copy = directory === null ? null : new ExportedCopy({ directory, page: this.page, clock, mark: processName });
@@ -112,6 +122,11 @@ export class StatusPage {
   /** Looks and publishes once: for `start`'s loop, and for who drives the clock. */
   async publish(): Promise<void> {
     this.page.take(await this.publisher.round());
+  }
+
+  /** Looks once whether somebody publishes. */
+  lookWhetherPublished(): Promise<void> {
+    return this.watch.round();
   }
 
   /** Reads what is published, once. */

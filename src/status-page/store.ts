@@ -93,6 +93,12 @@ export class PublicationStore {
     return row ? publicationOf(row) : null;
   }
 
+  /** When what is published was last confirmed, whatever release did it; `null` = never. */
+  async confirmedAt(): Promise<Date | null> {
+    const [row] = await this.database.rows<{ confirmed_at: Date }>('select confirmed_at from status_page.published');
+    return row?.confirmed_at ?? null;
+  }
+
   /** When the page was first published; now when it never was. */
   async createdAtMs(nowMs: number): Promise<number> {
     await this.database.query(FIRST, [new Date(nowMs)]);

@@ -182,6 +182,8 @@ const MEANINGS: Readonly<Record<SignalKind, Meaning>> = {
   'notifier-failing': UNNOTICED,
   'on-call-gap': UNNOTICED,
   'page-volume-high': UNNOTICED,
+  // It says unknown by itself, and nobody would publish this.
+  'status-page-stale': UNNOTICED,
   external: UNNOTICED,
 };
 

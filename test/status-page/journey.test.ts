@@ -297,7 +297,7 @@ describe('the public page', () => {
     other.proveAll();
     for (const [id, updates] of rig.updates) other.updates.set(id, updates);
     await rig.page.publish();
-    expect(await rig.text()).toContain('The report is out.');
+    expect(await rig.text('/incidents/inc000000001')).toContain('The report is out.');
     const versions = async () => (await rig.db.database.rows('select version from status_page.published'))[0];
     const before = await versions();
     await other.page.publish();
@@ -401,6 +401,32 @@ describe('with several processes', () => {
     await other.page.publish(); // its clock is a minute behind, and it knows of no proof
     await one.page.hear();
     expect(await indicator(one)).toBe('none');
+  });
+});
+
+describe('when nobody publishes', () => {
+  it('a process that watches tells people after five minutes, once, until somebody does', async () => {
+    const rig = await open({ watch: true });
+    const other = await open({ db: rig.db, watch: true });
+    const stale = async () =>
+      (await rig.signals.signals({ kind: 'status-page-stale' }, { limit: 9 })).items.map(({ facts }) => facts);
+    const look = async () => {
+      for (const each of [rig, other]) await each.page.lookWhetherPublished();
+      return stale();
+    };
+    expect(await look()).toEqual([]);
+    rig.clock.advance(5 * MINUTE_MS);
+    other.clock.advance(5 * MINUTE_MS);
+    expect(await look()).toEqual([]);
+    rig.clock.advance(1);
+    other.clock.advance(1);
+    expect(await look()).toEqual([{ since: new Date(NOON_MS).toISOString() }]);
+    await rig.page.publish();
+    expect(await look()).toEqual([]);
+    rig.clock.advance(6 * MINUTE_MS);
+    other.clock.advance(6 * MINUTE_MS);
+    expect(await look()).toHaveLength(1);
+    expect((await rig.signals.changes('0', 9)).map(({ change }) => change)).toEqual(['opened', 'closed', 'opened']);
   });
 });
 

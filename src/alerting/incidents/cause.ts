@@ -51,6 +51,7 @@ export const FAMILY_OF: Readonly<Record<string, Family>> = {
   'reconciliation-stale': 'proof',
   'watch-stalled': 'proof',
   'notifier-failing': 'telling',
+  'status-page-stale': 'telling',
   // From outside: nobody here knows what it has in common with anything.
   'external-page': 'other',
 };
