@@ -124,9 +124,9 @@ function tellingTable(result: ReplayResult): string {
     ...PAGE_ROUTES.map((route, index) => (index === 0 ? `Pages: ${route}` : route)),
     'Noise',
     'Removal to page, min',
-    'Hours page not operational',
-    'Hours with orders missing',
-    'the same, plain handler',
+    'Hours not operational',
+    'Hours missing',
+    'plain handler',
   ];
   return plainTable('Mails to the plain handler’s people, and pages of Plumbline', heads, rows, 'narrow');
 }
