@@ -37,7 +37,7 @@ rect.good { fill: var(--good); } rect.late { fill: var(--late); } rect.lost { fi
 rect.plumbline-mark { fill: var(--plumbline); }
 rect.operational { fill: var(--good); } rect.degraded { fill: var(--late); } rect.unknown { fill: var(--soft); }
 rect.partial { fill: var(--plain); } rect.major { fill: var(--lost); } rect.maintenance { fill: var(--mail); }
-rect.none { fill: var(--rule); } rect.page { fill: var(--plumbline); } rect.noise { fill: var(--soft); }
+rect.none { fill: var(--rule); } rect:is(.operational, .degraded, .unknown, .partial, .major, .maintenance, .none) { shape-rendering: crispEdges; } rect.page { fill: var(--plumbline); } rect.noise { fill: var(--soft); }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .line.plain { stroke: var(--plain); } .line.plumbline { stroke: var(--plumbline); } .line.ping { stroke: var(--ping); stroke-width: 3; stroke-dasharray: 2 4; }
 .area.plain { fill: var(--plain); opacity: .16; }
@@ -53,7 +53,8 @@ table { border-collapse: collapse; width: 100%; margin: 12px 0 20px; font-size: 
 caption { text-align: left; font-weight: 650; padding: 6px 0; }
 th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th:first-child { text-align: left; }
-table.words td:last-child { text-align: left; white-space: normal; min-width: 34ch; }
+table.narrow thead th { white-space: normal; vertical-align: bottom; }
+table.words :is(th, td):last-child { text-align: left; white-space: normal; min-width: 34ch; }
 thead th { color: var(--soft); font-weight: 600; }
 tr.bad td:nth-child(6) { color: var(--lost); font-weight: 700; }
 .diary { list-style: none; padding: 0; margin: 8px 0; font-size: .95rem; }

@@ -4,7 +4,7 @@ import { detection } from './report.js';
 import { STYLE } from './chart-style.js';
 import { text } from './svg.js';
 import { publicPanel } from './telling-panel.js';
-import { daysTold, instant, isNoise, minutesTo, tellingWords, WORTH_WORDS } from './telling-report.js';
+import { daysTold, instant, isNoise, minutesTo, tellingWords } from './telling-report.js';
 import { PAGE_ROUTES } from './telling.js';
 import { dateName, minutes, percent } from './words.js';
 
@@ -121,33 +121,27 @@ function tellingTable(result: ReplayResult): string {
     'Mails',
     'Read',
     'Of removals',
-    ...PAGE_ROUTES.map((route) => `Pages: ${route}`),
+    ...PAGE_ROUTES.map((route, index) => (index === 0 ? `Pages: ${route}` : route)),
     'Noise',
     'Removal to page, min',
     'Hours not operational',
-    'Hours with orders missing',
-    'At the plain handler',
+    'Hours missing',
+    'plain handler',
   ];
-  return plainTable('Mails to the plain handler’s people, and pages of Plumbline', heads, rows);
+  return plainTable('Mails to the plain handler’s people, and pages of Plumbline', heads, rows, 'narrow');
 }
 
 function pagesTable({ told }: ReplayResult): string {
   const rows = told.pages.map((page) => {
     const after = minutesTo(page);
     return [
-      `${instant(page.atMs)}, ${page.route}`,
+      `${instant(page.atMs)}, ${page.route}${isNoise(page) ? ', noise' : ''}`,
       after === null ? '' : minutes(after),
       page.closedAtMs === null ? 'open' : minutes((page.closedAtMs - page.atMs) / 60_000),
-      WORTH_WORDS[page.worth],
       page.title.replaceAll(/sandbox-[a-z-]+\.myshopify\.com/g, storeName),
     ];
   });
-  return plainTable(
-    'Pages of Plumbline',
-    ['At, by route', 'After, min', 'Open for, min', 'Noise', 'Words'],
-    rows,
-    'words',
-  );
+  return plainTable('Pages of Plumbline', ['At, by route', 'After, min', 'Open for, min', 'Words'], rows, 'words');
 }
 
 function plainTable(name: string, heads: readonly string[], rows: readonly (readonly string[])[], kind = ''): string {

@@ -156,9 +156,9 @@ export function tellingWords(result: ReplayResult): string[] {
 }
 
 function spanOf(values: readonly number[]): string {
-  return values.length === 0
-    ? 'none'
-    : `after ${minutes(Math.min(...values))} to ${minutes(Math.max(...values))} minutes`;
+  if (values.length === 0) return 'at no time';
+  const [least, most] = [minutes(Math.min(...values)), minutes(Math.max(...values))];
+  return least === most ? `after ${least} minutes` : `after ${least} to ${most} minutes`;
 }
 
 export function instant(atMs: number): string {

@@ -138,7 +138,7 @@ function nameOf({ payload }: Incident): string {
 }
 
 function pagesOf(made: readonly Incident[], heard: Heard): Page[] {
-  const troubles = heard.story.misfortunes.map((misfortune) => troubleOf(misfortune, heard));
+  const troubles = heard.story.misfortunes.flatMap((misfortune) => troubleOf(misfortune, heard) ?? []);
   const isTold = troubles.map(() => false);
   return made.map((incident): Page => {
     const route = heard.pager.routeOf(incident) as PageRoute;
@@ -163,17 +163,18 @@ function pagesOf(made: readonly Incident[], heard: Heard): Page[] {
   });
 }
 
-/** From its beginning until the last order that it held up was there. */
-function troubleOf(misfortune: Misfortune, { story, orders, arrivedAtMs, removals }: Heard): Interval {
+/** From its beginning until the last order that it held up was there; `null` = webhooks never sent that nobody missed. */
+function troubleOf(misfortune: Misfortune, { story, orders, arrivedAtMs, removals }: Heard): Interval | null {
   const fromMs = story.startAtMs + misfortune.afterMs;
   const restoredMs = removals
     .filter(({ atMs }) => atMs >= fromMs && atMs <= fromMs + 12 * HOUR_MS)
     .reduce((last, { noticedAtMs, atMs }) => Math.max(last, noticedAtMs ?? atMs), fromMs);
   const endedMs = Math.max(restoredMs, fromMs + ('forMs' in misfortune ? misfortune.forMs : 0));
-  const held = orders
-    .filter(({ dueAtMs }) => dueAtMs >= fromMs - LATE_AFTER_MS && dueAtMs <= endedMs)
-    .map(({ id }) => arrivedAtMs.plumbline.get(id) ?? endedMs);
-  return { fromMs, toMs: Math.max(endedMs, ...held) + AFTERMATH_MS };
+  const held = orders.filter(({ dueAtMs }) => dueAtMs >= fromMs - LATE_AFTER_MS && dueAtMs <= endedMs);
+  const thereMs = ({ id }: DueOrder): number => arrivedAtMs.plumbline.get(id) ?? Infinity;
+  const isMissed = held.some((order) => thereMs(order) - order.dueAtMs > LATE_AFTER_MS);
+  if (misfortune.kind === 'never-sent' && !isMissed) return null;
+  return { fromMs, toMs: Math.max(endedMs, ...held.map(thereMs)) + AFTERMATH_MS };
 }
 
 /** When what a page on a route of its own names really began: the removal, or the oldest order that was not there. */

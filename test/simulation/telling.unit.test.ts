@@ -100,6 +100,23 @@ describe('what the replay promises of telling', () => {
     expect(pages.map(({ worth }) => worth)).toEqual(['nothing', 'own', 'own', 'again']);
   });
 
+  it('counts as noise what is paged while webhooks are never sent, when no order was late by it', () => {
+    const story = {
+      ...STORY_2019,
+      days: 1,
+      misfortunes: [{ kind: 'never-sent' as const, afterMs: 0, forMs: HOUR_MS, share: 1 }],
+    };
+    const orders = [{ id: 1, domain: DOMAIN, dueAtMs: START_MS + MINUTE_MS }];
+    const burn: Sent = [30, 'orders', 'slo:orders-on-time:burn-6h', 'throughput-burn-slow', 'trigger'];
+    const worth = (minute: number) => {
+      const plumbline = new Map([[1, START_MS + minute * MINUTE_MS]]);
+      const { pages } = tell([burn], { story, orders, arrivedAtMs: { plain: new Map(), plumbline }, removals: [] });
+      return pages[0]?.worth;
+    };
+    expect(worth(2)).toBe('nothing');
+    expect(worth(29)).toBe('own');
+  });
+
   it('tells of each hour what the page said at its end and at its worst, beside the orders that were late and not there', () => {
     const said = [
       { atMs: START_MS, state: 'operational' as const, headline: 'well' },
