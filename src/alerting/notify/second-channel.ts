@@ -1,3 +1,4 @@
+import { isNeverMuted, ruleNamed } from '../catalogue.js';
 import type { Notification, Sent } from './notification.js';
 import { cut, minuteOf, wordsOf, type PublicUrl, type Words } from './words.js';
 
@@ -14,6 +15,8 @@ export const TICKETS = 'tickets';
 export interface SecondChannel {
   /** How rows and the API name it. */
   readonly recipient: string;
+  /** Whether it says all of a message: what is cut off nobody hears of. */
+  fits(message: Message): boolean;
   tell(message: Message, signal: AbortSignal): Promise<Sent>;
   close(): void;
 }
@@ -24,7 +27,7 @@ export interface Planned {
   notifications: Notification[];
 }
 
-/** In one digest. What is more comes in the next. */
+/** In one digest, if its channel takes so many. What is more comes in the next. */
 export const DIGEST_MAX = 200;
 /** What is named in a digest by a line of its own, beside removals and missing orders, which all are. */
 const NAMED_MAX = 20;
@@ -33,16 +36,36 @@ const NAMED_MAX = 20;
  * How a flood is told: each by itself while there is room, the worst first; what is more goes together as one. In it every
  * removal and every missing order still has its line (invariant 9); the others are counted by name.
  *
- * @param due worst first
+ * @param due worst first; the last of them are in no message when a digest cannot hold them
  * @param free how many messages may go now
+ * @param fits whether the channel says all of a message
  */
-export function planMessages(due: readonly Notification[], free: number, publicUrl: PublicUrl): Planned[] {
+export function planMessages(
+  due: readonly Notification[],
+  free: number,
+  publicUrl: PublicUrl,
+  fits: SecondChannel['fits'] = () => true,
+): Planned[] {
   if (due.length <= free) return due.map((one) => single(one, publicUrl));
   if (free <= 0) return [];
   const alone = due.slice(0, free - 1).map((one) => single(one, publicUrl));
-  const rest = due.slice(free - 1, free - 1 + DIGEST_MAX);
-  const [only] = rest;
-  return [...alone, rest.length === 1 && only ? single(only, publicUrl) : digest(rest, publicUrl)];
+  return [...alone, fullest(due.slice(free - 1, free - 1 + DIGEST_MAX), publicUrl, fits)];
+}
+
+/** As much of the worst as one message holds; the first whatever its length. */
+function fullest(rest: readonly Notification[], publicUrl: PublicUrl, fits: SecondChannel['fits']): Planned {
+  const holding = (count: number): Planned => {
+    const [only] = rest;
+    return count === 1 && only ? single(only, publicUrl) : digest(rest.slice(0, count), publicUrl);
+  };
+  let held = holding(1);
+  for (let [least, most] = [2, rest.length]; least <= most; ) {
+    const count = Math.ceil((least + most) / 2);
+    const tried = holding(count);
+    if (fits(tried.message)) [held, least] = [tried, count + 1];
+    else most = count - 1;
+  }
+  return held;
 }
 
 function single(notification: Notification, publicUrl: PublicUrl): Planned {
@@ -88,10 +111,8 @@ function lineOf({ action, severity, summary, body }: Notification): string {
   return `[${verb}] ${cut(summary, 300)} (since ${minuteOf(body.since)}, runbook ${body.runbook})`;
 }
 
-/** Names of the alerts that invariant 9 is about. A test holds them against the catalogue. */
-const NEVER_FOLDED: ReadonlySet<string> = new Set(['subscription-removed', 'orders-missing']);
-
 /** Invariant 9: never folded into a count, whatever else happens. */
 export function isNeverFolded({ body }: Pick<Notification, 'body'>): boolean {
-  return NEVER_FOLDED.has(body.name);
+  const rule = ruleNamed(body.name);
+  return rule !== undefined && isNeverMuted(rule);
 }
