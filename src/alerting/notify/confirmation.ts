@@ -96,16 +96,22 @@ on conflict (world, dedupe_key) do update
        changed_at = excluded.changed_at
  where alerting.pager_incident.occurred_at <= excluded.occurred_at`;
 
-/** Notes what the pager says of the incident of a key, and confirms what it proves. @returns how many it proves */
+/**
+ * Notes what the pager says of the incident of a key, and confirms what it proves.
+ *
+ * @returns whether it was news: `false` = something later is known already, so nothing is to be done upon this
+ */
 export async function noteIncident(
   database: Queryable,
   world: World,
   dedupeKey: string,
   incident: Pick<PagerIncident, 'id' | 'state'> & { occurredAt: Date },
   nowAt: Date,
-): Promise<number> {
-  await database.query(NOTE_INCIDENT, [world, dedupeKey, incident.id, incident.state, incident.occurredAt, nowAt]);
-  return confirmPaged(database, world, dedupeKey, nowAt);
+): Promise<boolean> {
+  const { id, state, occurredAt } = incident;
+  const { rowCount } = await database.query(NOTE_INCIDENT, [world, dedupeKey, id, state, occurredAt, nowAt]);
+  await confirmPaged(database, world, dedupeKey, nowAt);
+  return rowCount === 1;
 }
 
 async function confirmPaged(database: Queryable, world: World, dedupeKey: string | null, nowAt: Date): Promise<number> {

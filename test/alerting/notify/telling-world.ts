@@ -6,7 +6,7 @@ import { afterAll } from 'vitest';
 import { MailCatcher } from '../../../sandbox/mail-catcher.js';
 import { PagerDutySide } from '../../../sandbox/pagerduty/pagerduty.js';
 import type { AlertingFile } from '../../../src/alerting/config.js';
-import type { AlertDesk, NotificationBody, Severity } from '../../../src/alerting/contract.js';
+import type { AlertDesk, NotificationBody, NotificationReason, Severity } from '../../../src/alerting/contract.js';
 import { Notifier } from '../../../src/alerting/notify/notifier.js';
 import { ManualClock } from '../../../src/kernel/clock.js';
 import type { Database } from '../../../src/kernel/database.js';
@@ -27,6 +27,7 @@ export interface Page {
   route?: string;
   severity?: Severity;
   class?: 'page' | 'ticket';
+  reason?: NotificationReason;
 }
 
 /** Telling, with the outside that it speaks to over real TLS, and time that stands still until it is told to go on. */
@@ -115,9 +116,8 @@ export class TellingWorld {
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
         const signature = String(request.headers['x-pagerduty-signature'] ?? '');
-        const webhookId = String(request.headers['x-webhook-id'] ?? '');
         void notifier.door
-          .take({ signature, webhookId, body: Buffer.concat(chunks) })
+          .take({ signature, body: Buffer.concat(chunks) })
           .then(({ status }) => response.writeHead(status).end());
       });
     });
@@ -170,7 +170,7 @@ export class TellingWorld {
         key,
         route,
         action,
-        action === 'resolve' ? 'resolved' : 'new',
+        action === 'resolve' ? 'resolved' : (page.reason ?? 'new'),
         severity,
         `${name} of ${key}`,
         JSON.stringify(body),
