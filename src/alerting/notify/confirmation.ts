@@ -37,17 +37,22 @@ const HAND_ON = `
 update alerting.notification set confirm_by = null, unconfirmed_at = case when $3 then null else $2::timestamptz end
  where id = any($1::bigint[])`;
 
-/** One message of the second channel for an alert: an alert that comes back after it closed is another one. */
+/**
+ * Each trigger is a reason of its own to say it: it is new, graver, still so, or nobody looked again. Only what was said by
+ * the second channel since, as gravely, is enough; and of several at once the gravest.
+ */
 const SAY_IT_TOO = `
 insert into alerting.notification (alert_id, dedupe_key, world, channel, recipient, action, reason, severity, summary, body,
                                    state, created_at, try_at)
-select n.alert_id, n.dedupe_key, n.world, 'second', $2, 'trigger', n.reason, n.severity, n.summary, n.body,
-       'waiting', $3, $3
-  from alerting.notification n
- where n.id = any($1::bigint[]) and n.alert_id is not null
-   and not exists (select from alerting.notification told
-                    where told.alert_id = n.alert_id and told.channel = 'second' and told.action = 'trigger')
- order by n.severity, n.id
+select alert_id, dedupe_key, world, 'second', $2, 'trigger', reason, severity, summary, body, 'waiting', $3, $3
+  from (select distinct on (n.alert_id) n.*
+          from alerting.notification n
+         where n.id = any($1::bigint[]) and n.alert_id is not null
+           and not exists (select from alerting.notification told
+                            where told.alert_id = n.alert_id and told.channel = 'second' and told.action = 'trigger'
+                              and told.severity <= n.severity and told.created_at >= n.created_at)
+         order by n.alert_id, n.severity, n.id desc) gravest
+ order by severity, id
 returning id`;
 
 /** Whoever was told by the second channel hears by it too that it is over. Index: notification_second. */
@@ -93,7 +98,7 @@ insert into alerting.pager_incident (world, dedupe_key, incident_id, state, occu
 values ($1, $2, $3, $4, $5, $6)
 on conflict (world, dedupe_key) do update
    set incident_id = excluded.incident_id, state = excluded.state, occurred_at = excluded.occurred_at,
-       changed_at = excluded.changed_at
+       changed_at = greatest(alerting.pager_incident.changed_at, excluded.changed_at)
  where alerting.pager_incident.occurred_at <= excluded.occurred_at`;
 
 /**
@@ -106,10 +111,11 @@ export async function noteIncident(
   world: World,
   dedupeKey: string,
   incident: Pick<PagerIncident, 'id' | 'state'> & { occurredAt: Date },
-  nowAt: Date,
+  changedAt: Date,
+  nowAt: Date = changedAt,
 ): Promise<boolean> {
   const { id, state, occurredAt } = incident;
-  const { rowCount } = await database.query(NOTE_INCIDENT, [world, dedupeKey, id, state, occurredAt, nowAt]);
+  const { rowCount } = await database.query(NOTE_INCIDENT, [world, dedupeKey, id, state, occurredAt, changedAt]);
   await confirmPaged(database, world, dedupeKey, nowAt);
   return rowCount === 1;
 }
@@ -215,10 +221,10 @@ export class Confirmation {
     }
   }
 
-  /** An open one is proof now. One that is over already proves a page that was decided before it was made. */
+  /** It proves a page that was decided before it was made; an older one that is open, only what is told again. */
   private async noteLooked(world: World, dedupeKey: string, incident: PagerIncident): Promise<void> {
-    const nowAt = this.deps.clock.now();
-    const seenAt = incident.state === 'resolved' ? new Date(incident.createdAt.getTime() + SKEW_MS) : nowAt;
-    await noteIncident(this.deps.database, world, dedupeKey, { ...incident, occurredAt: incident.createdAt }, seenAt);
+    const { database, clock } = this.deps;
+    const madeAt = new Date(Math.min(incident.createdAt.getTime() + SKEW_MS, clock.nowMs()));
+    await noteIncident(database, world, dedupeKey, { ...incident, occurredAt: incident.createdAt }, madeAt, clock.now());
   }
 }

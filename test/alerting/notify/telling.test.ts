@@ -281,6 +281,35 @@ describe('confirmation', () => {
     expect(await world.openSignals()).toEqual([]);
   });
 
+  it('that does not come is said again when it is graver, and when it is told again', async () => {
+    world.process(world.settings({}, { token: world.pager.token }));
+    await world.live(0);
+    await world.pager.become('unheard');
+    const id = await world.page({ ...LATE, severity: 3 });
+    await world.live(60_000);
+    await world.say(id, { ...LATE, severity: 1, reason: 'changed' });
+    await world.say(id, { ...LATE, severity: 1, reason: 'repeated' });
+    await world.live(60_000);
+    await world.say(id, { ...LATE, severity: 1, reason: 'repeated' });
+    await world.live(60_000);
+    const mails = world.mail.mails.map(({ subject, text }) => `${subject.slice(0, 6)} ${/It is still so/.test(text)}`);
+    expect(mails).toEqual(['[SEV3] false', '[SEV1] true', '[SEV1] true']);
+  });
+
+  it('is not had from an incident of before that somebody has acknowledged', async () => {
+    world.process(world.settings({}, { token: world.pager.token }));
+    const id = await world.page(LATE);
+    await world.live(10_000);
+    const old = world.pager.incidents.list.find(({ key }) => key === LATE.key);
+    world.pager.act(old?.id ?? '', 'acknowledged');
+    await world.database.query(`update alerting.alert set state = 'closed' where id = $1`, [id]);
+    await world.pager.become('unheard');
+    world.clock.advance(600_000);
+    await world.page(LATE);
+    await world.live(60_000);
+    expect(world.mail.mails.map(({ subject }) => subject)).toEqual([`[SEV2] orders-late of ${LATE.key}`]);
+  });
+
   it('says over the second channel that it is over, to whom it was told there', async () => {
     world.process(world.settings({}, { token: world.pager.token }));
     await world.live(0);
