@@ -67,13 +67,17 @@ export class ChannelWatch implements NotifierReader {
     const rows = await this.recipients();
     const off = await this.deps.webhooksOff();
     const nowMs = this.deps.clock.nowMs();
-    await this.deps.signals.replace('notifier-failing', null, [
-      ...rows.flatMap((row) => findingOf(row, nowMs) ?? []),
-      ...[...off].map(([world, since]): Finding => {
-        const why = 'PagerDuty has switched our webhook subscription off for a day, after answers it did not take';
-        return finding({ world, channel: 'pagerduty', recipient: 'webhooks' }, why, since);
-      }),
-    ]);
+    // Of the other worlds this process knows nothing: another may tell in them, and their findings are its own.
+    for (const { world } of this.deps.channels()) {
+      const since = off.get(world);
+      const why = 'PagerDuty has switched our webhook subscription off for a day, after answers it did not take';
+      await this.deps.signals.replace('notifier-failing', `${world}/`, [
+        ...rows.filter((row) => row.world === world).flatMap((row) => findingOf(row, nowMs) ?? []),
+        ...(since === undefined
+          ? []
+          : [finding({ world, channel: 'pagerduty', recipient: 'webhooks' }, why, since)]),
+      ]);
+    }
   }
 
   async channels(): ReturnType<NotifierReader['channels']> {

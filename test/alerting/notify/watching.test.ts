@@ -142,6 +142,21 @@ describe('the heartbeat', () => {
   });
 });
 
+describe('a recipient that fails', () => {
+  it('stays one signal while another process tells in another world only', async () => {
+    world.process();
+    const other = world.process();
+    other.configure('real', null);
+    other.configure('sandbox', world.settings(), world.pager.ca);
+    await world.live(0);
+    await world.pager.become('down');
+    await world.page({ key: 'a' });
+    await world.live(120_000);
+    const told = (await world.signals.changes('0', 100)).filter(({ signal }) => signal.subject.startsWith('real/'));
+    expect(told.map(({ change }) => change)).toEqual(['opened']);
+  });
+});
+
 describe('the way to the pager', () => {
   it('is walked once a day by a test that resolves itself', async () => {
     world.process(world.settings({}, { token: world.pager.token }));
