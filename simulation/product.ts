@@ -121,7 +121,7 @@ export class Product {
       http,
       meter,
       heartbeats: monitoring.heartbeats,
-      settings: { tickets: 'none', alertmanagerUrl: null },
+      settings: { alertmanagerUrl: null },
     });
     const product = new Product(pipeline, monitoring, alerting, server, options.clock, options.restsMs ?? RESTS_MS);
     try {

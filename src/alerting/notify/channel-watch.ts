@@ -4,6 +4,7 @@ import type { Duty } from '../../kernel/duty.js';
 import type { Finding, SignalDesk } from '../../monitoring/contract.js';
 import type { World } from '../../pipeline/contract.js';
 import type { NotificationView, NotifierReader, RecipientHealth } from '../contract.js';
+import { TICKETS } from './second-channel.js';
 import type { WorldChannels } from './world-channels.js';
 
 const PAUSE_MS = 5_000;
@@ -92,12 +93,21 @@ export class ChannelWatch implements NotifierReader {
 
   private recipients(): Promise<RecipientRow[]> {
     const nowAt = this.deps.clock.now();
-    const known = new Set(this.deps.channels().map(({ world }) => world));
-    if (known.size === 0) return Promise.resolve([]);
+    const channels = new Map(this.deps.channels().map((each) => [each.world, each]));
+    if (channels.size === 0) return Promise.resolve([]);
     return this.deps.database
       .rows<RecipientRow>(RECIPIENTS, [nowAt, new Date(nowAt.getTime() - DOUBT_MS)])
-      .then((rows) => rows.filter(({ world }) => known.has(world)));
+      .then((rows) => rows.filter((row) => isUsed(row, channels.get(row.world))));
   }
+}
+
+/** Of what is configured no more nothing is expected, and nothing is doubted. */
+function isUsed({ channel, recipient }: RecipientRow, channels: WorldChannels | undefined): boolean {
+  if (channels === undefined) return false;
+  const { pager, second } = channels;
+  if (channel === 'pagerduty') return pager !== null;
+  if (channel === 'second') return second !== null && [second.recipient, TICKETS].includes(recipient);
+  return true;
 }
 
 function confirmationOf({ pager, webhookSecrets }: WorldChannels) {

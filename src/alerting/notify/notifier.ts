@@ -25,7 +25,7 @@ import type { SecondChannel } from './second-channel.js';
 import { LEASE_MS, Sender } from './sender.js';
 import { SlackWebhook } from './slack-webhook.js';
 import { Watchdog } from './watchdog.js';
-import type { WorldChannels } from './world-channels.js';
+import type { Audience, WorldChannels } from './world-channels.js';
 
 export interface NotifierDeps {
   database: Database;
@@ -85,6 +85,17 @@ export class Notifier {
   configure(world: World, settings: AlertingFile | null, ca: string | null = null): void {
     this.close(world);
     if (settings !== null) this.worlds.set(world, this.channelsOf(world, settings, ca));
+  }
+
+  /** @returns `null` = nobody is configured */
+  audience(world: World): Audience | null {
+    const channels = this.worlds.get(world);
+    if (!channels) return null;
+    return {
+      hasPager: channels.pager !== null,
+      second: channels.second?.recipient ?? null,
+      tickets: channels.tickets,
+    };
   }
 
   duties(): Duty[] {

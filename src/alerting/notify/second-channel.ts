@@ -27,6 +27,11 @@ export interface Planned {
   notifications: Notification[];
 }
 
+/** What a plan depends on, beside what is due. */
+interface Way extends Pick<SecondChannel, 'fits'> {
+  hasPager: boolean;
+}
+
 /** In one digest, if its channel takes so many. What is more comes in the next. */
 export const DIGEST_MAX = 200;
 /** What is named in a digest by a line of its own, beside removals and missing orders, which all are. */
@@ -38,39 +43,40 @@ const NAMED_MAX = 20;
  *
  * @param due worst first; the last of them are in no message when a digest cannot hold them
  * @param free how many messages may go now
- * @param fits whether the channel says all of a message
+ * @param way.fits whether the channel says all of a message
+ * @param way.hasPager whether a pager was to tell first, which is what is doubted
  */
 export function planMessages(
   due: readonly Notification[],
   free: number,
   publicUrl: PublicUrl,
-  fits: SecondChannel['fits'] = () => true,
+  way: Way = { fits: () => true, hasPager: true },
 ): Planned[] {
-  if (due.length <= free) return due.map((one) => single(one, publicUrl));
+  if (due.length <= free) return due.map((one) => single(one, publicUrl, way));
   if (free <= 0) return [];
-  const alone = due.slice(0, free - 1).map((one) => single(one, publicUrl));
-  return [...alone, fullest(due.slice(free - 1, free - 1 + DIGEST_MAX), publicUrl, fits)];
+  const alone = due.slice(0, free - 1).map((one) => single(one, publicUrl, way));
+  return [...alone, fullest(due.slice(free - 1, free - 1 + DIGEST_MAX), publicUrl, way)];
 }
 
 /** As much of the worst as one message holds; the first whatever its length. */
-function fullest(rest: readonly Notification[], publicUrl: PublicUrl, fits: SecondChannel['fits']): Planned {
+function fullest(rest: readonly Notification[], publicUrl: PublicUrl, way: Way): Planned {
   const holding = (count: number): Planned => {
     const [only] = rest;
-    return count === 1 && only ? single(only, publicUrl) : digest(rest.slice(0, count), publicUrl);
+    return count === 1 && only ? single(only, publicUrl, way) : digest(rest.slice(0, count), publicUrl, way);
   };
   let held = holding(1);
   for (let [least, most] = [2, rest.length]; least <= most; ) {
     const count = Math.ceil((least + most) / 2);
     const tried = holding(count);
-    if (fits(tried.message)) [held, least] = [tried, count + 1];
+    if (way.fits(tried.message)) [held, least] = [tried, count + 1];
     else most = count - 1;
   }
   return held;
 }
 
-function single(notification: Notification, publicUrl: PublicUrl): Planned {
+function single(notification: Notification, publicUrl: PublicUrl, { hasPager }: Way): Planned {
   const words = wordsOf(notification, publicUrl);
-  const isInDoubt = notification.recipient !== TICKETS && notification.body.name !== 'notifier-failing';
+  const isInDoubt = hasPager && notification.recipient !== TICKETS && notification.body.name !== 'notifier-failing';
   const why =
     notification.action === 'trigger' && isInDoubt
       ? ['The pager has not confirmed that anybody is paged for this; so it comes this way too.']
@@ -81,7 +87,7 @@ function single(notification: Notification, publicUrl: PublicUrl): Planned {
   };
 }
 
-function digest(rest: readonly Notification[], publicUrl: PublicUrl): Planned {
+function digest(rest: readonly Notification[], publicUrl: PublicUrl, { hasPager }: Way): Planned {
   const [first] = rest;
   const isNamed = new Set([...rest.filter(isNeverFolded), ...rest.slice(0, NAMED_MAX)]);
   const named = rest.filter((one) => isNamed.has(one)).map(lineOf);
@@ -90,7 +96,7 @@ function digest(rest: readonly Notification[], publicUrl: PublicUrl): Planned {
     const name = `${one.body.name}, ${one.action === 'resolve' ? 'resolved' : `SEV${one.severity}`}`;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
-  const isInDoubt = first?.recipient !== TICKETS;
+  const isInDoubt = hasPager && first?.recipient !== TICKETS;
   const doubt = isInDoubt ? ['The pager has not confirmed that anybody is paged for these.'] : [];
   const others = [...counts].map(([name, count]) => `and ${count} more: ${name}`);
   const links =

@@ -7,7 +7,7 @@ import { ROUTES } from '../contract.js';
 import type { Notification, Sent } from './notification.js';
 import { type Claim, type Outbox, type Recipient } from './outbox.js';
 import { PAGER_PACE, SECOND_PACE } from './pace.js';
-import { DIGEST_MAX, planMessages, TICKETS, type Message, type SecondChannel } from './second-channel.js';
+import { DIGEST_MAX, planMessages, TICKETS, type SecondChannel } from './second-channel.js';
 import { canConfirm, type WorldChannels } from './world-channels.js';
 
 /** A claim's lease. A process that dies with one holds its notifications back for so long, and no longer. */
@@ -93,7 +93,7 @@ export class Sender {
   }
 
   private async tellSecond(
-    { world, publicUrl }: WorldChannels,
+    { world, pager, publicUrl }: WorldChannels,
     second: SecondChannel,
     recipient: string,
     signal: AbortSignal,
@@ -106,8 +106,10 @@ export class Sender {
       return { rows: slots === 0 ? 0 : DIGEST_MAX, used: (count) => Math.min(slots, count) };
     });
     if (claim === null) return false;
-    const fits = (message: Message): boolean => second.fits(message);
-    const planned = planMessages(claim.notifications, Math.max(free, FIRST_DIGEST_SLOT), publicUrl, fits);
+    const planned = planMessages(claim.notifications, Math.max(free, FIRST_DIGEST_SLOT), publicUrl, {
+      fits: (message) => second.fits(message),
+      hasPager: pager !== null,
+    });
     const isPlanned = new Set(planned.flatMap(({ notifications }) => notifications));
     await outbox.giveBack(claim.notifications.filter((each) => !isPlanned.has(each)));
     for (const [index, { message, notifications }] of planned.entries()) {

@@ -80,6 +80,8 @@ describe('what the second channel says', () => {
     expect(textOf(planMessages([said(1, 'queue-old')], 5, null))).toMatch(doubt);
     expect(textOf(planMessages([said(1, 'queue-old', { recipient: TICKETS })], 5, null))).not.toMatch(doubt);
     expect(textOf(planMessages([said(1, 'notifier-failing')], 5, null))).not.toMatch(doubt);
+    const alone = { fits: () => true, hasPager: false };
+    expect(textOf(planMessages([said(1, 'queue-old'), said(2, 'queue-old')], 1, null, alone))).not.toMatch(doubt);
   });
 });
 
@@ -103,7 +105,7 @@ describe('a webhook in the shape of Slack', () => {
     };
     let due = Array.from({ length: 120 }, (_, id) => removal(id));
     for (let round = 0; due.length > 0 && round < 10; round++) {
-      for (const { message, notifications } of planMessages(due, 1, null, (each) => webhook.fits(each))) {
+      for (const { message, notifications } of planMessages(due, 1, null, { fits: (each) => webhook.fits(each), hasPager: true })) {
         await webhook.tell(message, new AbortController().signal);
         const { blocks } = JSON.parse(bodies.at(-1) ?? '') as { blocks: { text: { text: string } }[] };
         expect(blocks.length).toBeLessThanOrEqual(50);

@@ -157,6 +157,15 @@ describe('a recipient that fails', () => {
   });
 });
 
+it('no pager where none is configured is nothing that fails: the second channel tells, and that is all', async () => {
+  world.process(world.settings({ pagerduty: undefined }));
+  await world.page({ key: 'a' });
+  await world.live(120_000);
+  expect(world.mail.mails).toHaveLength(1);
+  expect(world.mail.mails[0]?.text).not.toMatch(/The pager has not confirmed/);
+  expect(await world.openSignals()).toEqual([]);
+});
+
 describe('the way to the pager', () => {
   it('is walked once a day by a test that resolves itself', async () => {
     world.process(world.settings({}, { token: world.pager.token }));
