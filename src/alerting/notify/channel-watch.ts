@@ -10,18 +10,19 @@ import type { WorldChannels } from './world-channels.js';
 const PAUSE_MS = 5_000;
 const FAILING_MS = 60_000; // shorter outages are retried and hurt nobody
 const DOUBT_MS = 86_400_000; // without a later page nothing more is known; then it is no news
+const REFUSAL_LEAST_MS = 2 * 60_000;
 const EVIDENCE = '/api/v1/channels';
 
 /** Indexes: the key, notification_waiting, notification_unseen. */
 const RECIPIENTS = `
 select r.world, r.channel, r.recipient, r.failures, r.failing_since as "failingSince", r.taken_at as "takenAt",
        r.last_error as "lastError", coalesce(w.waiting, 0)::int as waiting, w.oldest as "oldestWaitingAt",
-       d.since as "doubtSince", d.refused
+       d.since as "doubtSince", r.refused_at as "refusedAt"
   from alerting.recipient r
   left join (select world, channel, recipient, count(*) as waiting, min(created_at) filter (where try_at <= $1) as oldest
                from alerting.notification where state = 'waiting' group by 1, 2, 3) w
     on (w.world, w.channel, w.recipient) = (r.world, r.channel, r.recipient)
-  left join (select world, recipient, min(unconfirmed_at) as since, bool_or(state = 'refused') as refused
+  left join (select world, recipient, min(unconfirmed_at) as since
                from alerting.notification where unconfirmed_at > $2 and channel = 'pagerduty' group by 1, 2) d
     on r.channel = 'pagerduty' and (d.world, d.recipient) = (r.world, r.recipient)
  order by r.world, r.channel, r.recipient`;
@@ -37,7 +38,7 @@ interface RecipientRow extends Record<string, unknown> {
   waiting: number;
   oldestWaitingAt: Date | null;
   doubtSince: Date | null;
-  refused: boolean | null;
+  refusedAt: Date | null;
 }
 
 /** Watches the channels themselves: what does not tell is a signal, and its page goes by the other channel. */
@@ -129,15 +130,20 @@ function findingOf(row: RecipientRow, nowMs: number): Finding | null {
   // A page that could not be said is reason enough, however short it is.
   const isFelt = isLong(row.failingSince) || row.doubtSince !== null;
   if (row.failingSince !== null && isFelt) return finding(row, 'does not answer', row.failingSince);
-  if (row.doubtSince !== null) {
-    const why = row.refused === true ? 'refuses what it is sent' : 'takes it, and nobody is seen to be paged';
-    return finding(row, why, row.doubtSince);
-  }
+  if (isRefusing(row, nowMs)) return finding(row, 'refuses what it is sent', row.refusedAt);
+  if (row.doubtSince !== null) return finding(row, 'takes it, and nobody is seen to be paged', row.doubtSince);
   // Neither fails nor refuses, and yet somebody waits to be told: throttled, or nobody sends.
   if (row.channel === 'pagerduty' && isLong(row.oldestWaitingAt)) {
     return finding(row, 'is behind: what is to be said waits', row.oldestWaitingAt);
   }
   return null;
+}
+
+/** Until it takes something again; and long enough to be seen, told and recorded, although that may be at once. */
+function isRefusing(row: RecipientRow, nowMs: number): row is RecipientRow & { refusedAt: Date } {
+  const { refusedAt, takenAt } = row;
+  if (refusedAt === null || nowMs - refusedAt.getTime() >= DOUBT_MS) return false;
+  return takenAt === null || takenAt <= refusedAt || nowMs - refusedAt.getTime() < REFUSAL_LEAST_MS;
 }
 
 function finding(

@@ -92,6 +92,12 @@ update alerting.recipient
    set failures = 0, failing_since = null, blocked_until = null, taken_at = $4, last_error = null
  where world = $1 and channel = $2 and recipient = $3`;
 
+/** It answers, and yet somebody has not heard of something. */
+const REFUSES = `
+update alerting.recipient
+   set failures = 0, failing_since = null, blocked_until = null, refused_at = $4, last_error = $5
+ where world = $1 and channel = $2 and recipient = $3`;
+
 const FAILS = `
 update alerting.recipient
    set failures = failures + 1, failing_since = coalesce(failing_since, $4)
@@ -192,11 +198,11 @@ export class Outbox {
         case 'taken':
           await put('taken', nowAt, null, null);
           if (isProof) await confirm(client, ids, nowAt);
-          return this.answers(client, claim, nowAt);
+          return this.answers(client, claim, ANSWERS, [nowAt]);
         case 'refused':
           // It answered: what comes after this one has its chance at once.
           await put('refused', null, null, null);
-          return this.answers(client, claim, nowAt);
+          return this.answers(client, claim, REFUSES, [nowAt, errorOf(sent)]);
         case 'throttled': {
           await put('waiting', null, null, null);
           const until = new Date(nowAt.getTime() + (sent.retryAfterMs ?? THROTTLED_MS));
@@ -222,13 +228,18 @@ export class Outbox {
     await this.deps.database.query(GIVE_BACK, [notifications.map(({ id }) => id), this.deps.processName]);
   }
 
-  private async answers(client: PoolClient, { recipient }: Claim, nowAt: Date): Promise<void> {
+  private async answers(
+    client: PoolClient,
+    { recipient }: Claim,
+    record: string,
+    [nowAt, ...more]: [Date, ...(string | null)[]],
+  ): Promise<void> {
     const key = keyOf(recipient);
     const { rows } = await client.query<{ failures: number }>(
       'select failures from alerting.recipient where world = $1 and channel = $2 and recipient = $3 for update',
       key,
     );
-    await client.query(ANSWERS, [...key, nowAt]);
+    await client.query(record, [...key, nowAt, ...more]);
     if ((rows[0]?.failures ?? 0) >= OUTAGE_FAILURES) await client.query(DUE_AGAIN, [...key, nowAt]);
   }
 }

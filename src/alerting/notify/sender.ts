@@ -82,7 +82,7 @@ export class Sender {
       const sent: Sent =
         pager === null
           ? { outcome: 'refused', detail: 'no pager is configured' }
-          : await pager.send(notification, signal);
+          : lastWay(channels, notification, await pager.send(notification, signal));
       await this.settle(claim, [notification], sent, isProof && pager !== null);
       if (sent.outcome === 'failed' || sent.outcome === 'throttled') {
         await outbox.giveBack(claim.notifications.slice(index + 1));
@@ -148,4 +148,10 @@ export class Sender {
       throw error;
     }
   }
+}
+
+/** What a pager will never take, the second channel says. Without one a page is tried again: it may be mended there. */
+function lastWay({ second }: WorldChannels, { action, body }: Notification, sent: Sent): Sent {
+  if (sent.outcome !== 'refused' || second !== null || action !== 'trigger' || body.class !== 'page') return sent;
+  return { outcome: 'failed', answered: true, detail: sent.detail };
 }

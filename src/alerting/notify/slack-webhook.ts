@@ -11,9 +11,6 @@ const HEADER_CHARS_MAX = 150;
 const SECTION_CHARS_MAX = 3_000;
 // A message takes 50 blocks, and is cut after 40,000 characters: these many sections are within both.
 const SECTIONS_MAX = 12;
-/** Answers by which it says that it will not take this message, as it is, ever. */
-const NEVER = new Set([400, 413, 422]);
-
 /**
  * A webhook in the shape of Slack's incoming webhooks, `{text, blocks}`, which Mattermost and others read as well.
  *
@@ -62,7 +59,7 @@ export class SlackWebhook implements SecondChannel {
     if (status >= 200 && status < 300) return { outcome: 'taken' };
     const waitMs = retryAfterMs(headers, clock.nowMs());
     if (status === 429) return { outcome: 'throttled', retryAfterMs: waitMs, detail };
-    if (NEVER.has(status)) return { outcome: 'refused', detail };
+    // The last way there is: nothing is refused for good, whatever it answers.
     return { outcome: 'failed', answered: true, retryAfterMs: waitMs, detail };
   }
 

@@ -194,6 +194,33 @@ describe('what the pager may do', () => {
     expect(world.log).not.toContain('f'.repeat(32));
   });
 
+  it('refuse a ticket, and it is seen to, until it takes something again', async () => {
+    const keys = { ...world.pager.routingKeys, removed: 'f'.repeat(32) };
+    const notifier = world.process(world.settings({}, { routingKeys: keys }));
+    await world.page({ ...REMOVED, class: 'ticket' });
+    await world.live(20_000);
+    const health = async () => (await notifier.watch.channels())[0]?.recipients.find((one) => one.recipient === 'removed');
+    expect(await health()).toMatchObject({ state: 'failing', takenAt: null, lastError: expect.stringContaining('400') });
+    expect(await world.openSignals()).toEqual(['notifier-failing real/pagerduty/removed: refuses what it is sent']);
+    notifier.configure('real', world.settings(), world.pager.ca);
+    await world.page({ ...REMOVED, key: 'next', class: 'ticket' });
+    await world.live(130_000);
+    expect(await health()).toMatchObject({ state: 'ok' });
+    expect(await world.openSignals()).toEqual([]);
+  });
+
+  it('refuse a page that nobody else can say: it is tried until it is taken', async () => {
+    const keys = { ...world.pager.routingKeys, removed: 'f'.repeat(32) };
+    const alone = { secondChannel: undefined };
+    const notifier = world.process(world.settings(alone, { routingKeys: keys }));
+    await world.page(REMOVED);
+    await world.live(90_000);
+    expect(await world.openSignals()).toEqual([expect.stringMatching(/^notifier-failing real\/pagerduty\/removed/)]);
+    notifier.configure('real', world.settings(alone), world.pager.ca);
+    await world.live(400_000);
+    expect(world.heard).toContain(`trigger ${REMOVED.key}`);
+  }, 60_000);
+
   it('sends again, with the same key, what was taken and whose answer was lost', async () => {
     world.process();
     await world.live(0);
@@ -357,6 +384,29 @@ describe('the second channel', () => {
       ),
     ).toEqual([]);
   }, 120_000);
+
+  it('that will not take a message gets it again, and is seen to fail', async () => {
+    const { createServer } = await import('node:http');
+    let status = 400;
+    let taken = 0;
+    const server = createServer((request, response) => {
+      request.resume().on('end', () => response.writeHead(status).end());
+      if (status === 200) taken += 1;
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    const port = typeof address === 'object' && address ? address.port : 0;
+    const secondChannel = { kind: 'webhook' as const, url: `http://127.0.0.1:${port}/services/T0` };
+    world.process(world.settings({ pagerduty: undefined, secondChannel }));
+    await world.page(REMOVED);
+    await world.live(90_000);
+    expect(await world.openSignals()).toEqual([expect.stringMatching(/^notifier-failing real\/second\/127/)]);
+    status = 200;
+    await world.live(400_000);
+    server.close();
+    expect(taken).toBe(1);
+    expect(await world.openSignals()).toEqual([]);
+  }, 60_000);
 
   it('is a signed webhook in the shape of Slack where that is configured', async () => {
     const { createServer } = await import('node:http');
