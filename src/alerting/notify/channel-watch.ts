@@ -92,6 +92,21 @@ export class ChannelWatch implements NotifierReader {
     }));
   }
 
+  /**
+   * Since when a page of a world reaches nobody: its second channel fails, or there is none, and so does every route of the
+   * pager that has been tried. `null` = somebody can be told, or nothing is known yet.
+   */
+  async muteSince(world: World): Promise<Date | null> {
+    const rows = (await this.recipients()).filter((row) => row.world === world && row.recipient !== TICKETS);
+    const ways = rows.filter(({ channel }) => channel !== 'alertmanager');
+    const channels = this.deps.channels().find((each) => each.world === world);
+    const tried = new Set(ways.map(({ channel }) => channel));
+    const isEachTried = (channels?.pager == null || tried.has('pagerduty')) && (channels?.second == null || tried.has('second'));
+    const since = ways.map(({ failingSince }) => failingSince);
+    if (ways.length === 0 || !isEachTried || since.includes(null)) return null;
+    return new Date(Math.max(...since.map((each) => each?.getTime() ?? 0)));
+  }
+
   private recipients(): Promise<RecipientRow[]> {
     const nowAt = this.deps.clock.now();
     const channels = new Map(this.deps.channels().map((each) => [each.world, each]));

@@ -71,7 +71,12 @@ export class Notifier {
     this.confirmation = new Confirmation(shared);
     this.onCall = new OnCallWatch(shared);
     this.watch = new ChannelWatch({ ...shared, webhooksOff: () => this.onCall.webhooksOff() });
-    this.watchdog = new Watchdog({ ...shared, http: this.http, beaten: (beat) => metrics.countBeat(beat) });
+    this.watchdog = new Watchdog({
+      ...shared,
+      http: this.http,
+      muteSince: (world) => this.watch.muteSince(world),
+      beaten: (beat) => metrics.countBeat(beat),
+    });
     this.door = new PagerDoor(shared);
     metrics.observe(() => this.readings());
   }

@@ -47,6 +47,15 @@ update alerting.notification n set state = 'overtaken', confirm_by = null
      or (n.reason = 'repeated' and n.action = 'trigger'
        and exists (select from alerting.alert a where a.id = n.alert_id and a.state = 'closed')))`;
 
+/** What was put off by choice, and not because it failed, holds back no trigger of its key that is due. */
+const BRING_FORWARD = `
+update alerting.notification n set try_at = $4
+ where n.world = $1 and n.channel = $2 and n.recipient = $3 and n.state = 'waiting' and n.try_at > $4 and n.attempts = 0
+   and exists (select from alerting.notification newer
+                where newer.state = 'waiting' and newer.channel = n.channel and newer.dedupe_key = n.dedupe_key
+                  and newer.world = n.world and newer.recipient = n.recipient and newer.id > n.id
+                  and newer.action = 'trigger' and newer.try_at <= $4)`;
+
 /**
  * The worst first, then the oldest; within one key strictly the oldest. What is leased still waits, so it holds back what
  * comes after it in its key until it is settled. Indexes: notification_waiting, notification_of_key.
@@ -165,6 +174,7 @@ export class Outbox {
       if (!state || (state.blockedUntil !== null && state.blockedUntil > nowAt)) return null;
       const isProbe = state.failures > 0;
       await client.query(OVERTAKE, [...key, isProbe]);
+      await client.query(BRING_FORWARD, [...key, nowAt]);
       const free = freeSlots(pace, state.pacedUntil.getTime(), nowAt.getTime());
       const wanted = slots(free);
       const limit = Math.min(most, isProbe ? Math.min(1, wanted.rows) : wanted.rows);

@@ -96,6 +96,19 @@ describe('a page', () => {
     expect(world.heard.filter((each) => each.endsWith(LATE.key))).toEqual([`trigger ${LATE.key}`]);
   });
 
+  it('that is graver is not held back by one of its key that was put off', async () => {
+    world.process();
+    const id = await world.page({ ...LATE, severity: 3 });
+    await world.live(2_000);
+    await world.say(id, { ...LATE, severity: 3, reason: 'repeated' });
+    await world.database.query(`update alerting.notification set try_at = $1 where reason = 'repeated'`, [
+      new Date(world.clock.nowMs() + 120_000),
+    ]);
+    await world.say(id, { ...LATE, severity: 1, reason: 'changed' });
+    await world.live(3_000);
+    expect(world.heard.filter((each) => each === `trigger ${LATE.key}`)).toHaveLength(3);
+  });
+
   it('keeps below what the pager takes of one key in a minute', async () => {
     world.process(world.settings({}, { webhookSecrets: [] }));
     for (let index = 0; index < 200; index++) await world.page({ key: `key-${index}` });

@@ -123,6 +123,21 @@ describe('the heartbeat', () => {
     expect(checks.pings.at(-1)).toMatchObject({ kind: 'fail', body: 'tell-removed: no good round for 90 s' });
   });
 
+  it('says that it is ill while nobody can be told, though every loop is well', async () => {
+    world.loops = [loop()];
+    const secondChannel = { kind: 'webhook' as const, url: 'http://127.0.0.1:1/nobody' };
+    world.process(world.settings({ heartbeatUrl: url, secondChannel }));
+    await world.live(0);
+    await world.pager.become('down');
+    for (const route of ['removed', 'orders', 'routine']) await world.page({ key: route, route });
+    await world.live(420_000);
+    world.loops = [loop()];
+    expect(checks.pings.at(-1)).toMatchObject({ kind: 'fail', body: expect.stringContaining('nobody can be told') });
+    await world.pager.become('calm');
+    await world.live(120_000);
+    expect(checks.pings.at(-1)).toMatchObject({ kind: 'success' });
+  }, 60_000);
+
   it('is left to a process that is well, and says nothing before anything is proved', async () => {
     world.loops = [];
     world.process(world.settings({ heartbeatUrl: url }));
