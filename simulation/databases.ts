@@ -1,7 +1,7 @@
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Database } from '../src/kernel/database.js';
+import { clientConfig, Database, QuietClient } from '../src/kernel/database.js';
 import { EmbeddedPostgres } from '../src/kernel/embedded-postgres.js';
 import { silentLogger } from '../src/kernel/log.js';
 import { migrate } from '../src/kernel/migrate.js';
@@ -37,9 +37,21 @@ export class Databases {
     await this.admin.query(`create database ${own} template ${this.template}`);
     await this.admin.query(`create database ${warehouse}`);
     const drop = async (): Promise<void> => {
-      for (const name of [own, warehouse]) await this.admin.query(`drop database if exists ${name} with (force)`);
+      for (const name of [own, warehouse]) await this.drop(name);
     };
     return { own: this.urlOf(own), warehouse: this.urlOf(warehouse), drop };
+  }
+
+  /** It waits for a checkpoint, which takes a busy disk longer than a statement may take. */
+  private async drop(name: string): Promise<void> {
+    const patient = { statement_timeout: 0, query_timeout: 0 };
+    const client = new QuietClient({ ...clientConfig(this.urlOf('postgres'), 'plumbline-simulation'), ...patient });
+    await client.connect();
+    try {
+      await client.query(`drop database if exists ${name} with (force)`);
+    } finally {
+      await client.end();
+    }
   }
 
   async end(): Promise<void> {

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import type { Clock } from '../src/kernel/clock.js';
@@ -9,11 +9,13 @@ import { SecretBox } from '../src/kernel/secrets.js';
 import type { DestinationDeclaration, ShopDeclaration } from '../src/pipeline/config.js';
 import { intakeServerFactory } from '../src/pipeline/intake/server-factory.js';
 import { Alerting } from '../src/alerting/alerting.js';
+import type { AlertingFile } from '../src/alerting/config.js';
 import { Monitoring, SUBSCRIPTION_AUDIT } from '../src/monitoring/monitoring.js';
 import { DEFAULT_SLOS } from '../src/monitoring/slo/objective.js';
 import { PipelineMetrics } from '../src/pipeline/metrics.js';
 import { Pipeline } from '../src/pipeline/pipeline.js';
 import { PipelineQueries } from '../src/pipeline/queries.js';
+import { StatusPage } from '../src/status-page/status-page.js';
 
 export const API_VERSION = '2026-10';
 const RESTS_MS = 10 * 60_000;
@@ -32,7 +34,18 @@ export interface ProductOptions {
   topics: readonly string[];
   /** How long what is seldom needed rests when nothing came in. Default ten minutes. */
   restsMs?: number;
+  /** Who is told of alerts, and that the status page is published. Without it nobody is told anything. */
+  telling?: Telling;
 }
+
+export interface Telling {
+  settings: AlertingFile;
+  /** PEM; trusted for the pager. */
+  ca: string;
+}
+
+/** Where PagerDuty posts its webhooks; the console's path. */
+export const PAGER_PATH = '/inbound/pagerduty';
 
 export interface Declared {
   shops: ShopDeclaration[];
@@ -41,7 +54,8 @@ export interface Declared {
 
 /**
  * One process of Plumbline as `src/app.module.ts` wires it, without the console: intake over real HTTP, inbox, router,
- * delivery and monitoring on the real PostgreSQL. Its clock is given, and its loops are replaced by `settle`.
+ * delivery, monitoring, alerting and the status page on the real PostgreSQL. Its clock is given, and its loops are
+ * replaced by `settle`.
  */
 export class Product {
   /** Duties that failed, and how. Nothing that the world does makes one fail. */
@@ -53,9 +67,9 @@ export class Product {
     readonly pipeline: Pipeline,
     readonly monitoring: Monitoring,
     readonly alerting: Alerting,
+    readonly statusPage: StatusPage,
     private readonly server: Server,
-    private readonly clock: Clock,
-    private readonly restsMs: number,
+    private readonly options: ProductOptions,
   ) {}
 
   static async start(options: ProductOptions, declared: Declared): Promise<Product> {
@@ -78,7 +92,10 @@ export class Product {
       metrics: new PipelineMetrics(meter),
       driven: true,
     });
-    const server = intakeServerFactory(pipeline.intake)((_req, res) => void res.writeHead(404).end());
+    const server = intakeServerFactory(pipeline.intake)((request, response) => {
+      if (request.method === 'POST' && request.url === PAGER_PATH) void hearPager(alerting, request, response);
+      else response.writeHead(404).end();
+    });
     const queries = new PipelineQueries(pipeline.database, secrets, options.clock);
     const ports = pipeline.ports(queries);
     const http = { request: () => Promise.reject(new Error('nothing outside is asked')) };
@@ -123,7 +140,29 @@ export class Product {
       heartbeats: monitoring.heartbeats,
       settings: { alertmanagerUrl: null },
     });
-    const product = new Product(pipeline, monitoring, alerting, server, options.clock, options.restsMs ?? RESTS_MS);
+    const { telling } = options;
+    if (telling) alerting.notifier.configure('real', telling.settings, telling.ca);
+    const statusPage = new StatusPage({
+      database: pipeline.database,
+      dataDir: options.dataDir,
+      processName: 'simulation',
+      watch: false,
+      settings: { title: 'Plumbline', components: {} },
+      serviceUrl: () => `http://127.0.0.1:${options.port}`,
+      exportDirectory: null,
+      clock: options.clock,
+      ids: random,
+      log: silentLogger,
+      ports: {
+        registry: ports.registry,
+        signals: monitoring.signals,
+        reconciliation: monitoring.reconciliation,
+        throughput: monitoring.throughput,
+        heartbeats: monitoring.heartbeats,
+        incidents: alerting.incidents,
+      },
+    });
+    const product = new Product(pipeline, monitoring, alerting, statusPage, server, options);
     try {
       await listen(server, options.port);
       await pipeline.openRest((registry) => registry.applyDeclared(declared, 'real'));
@@ -147,11 +186,16 @@ export class Product {
    * Does all that is due at this instant. What costs much and is seldom needed rests longer than in production, so that
    * days take seconds: that makes Plumbline slower in the simulation than it is, never faster.
    *
+   * Invariant: what is published was looked at just before, as in production, where nothing rests for long.
+   *
    * @param hasNews whether anything came in since the last time
+   * @param isAwake nothing rests longer than in production, and the page is published
    */
-  async settle(hasNews: boolean): Promise<void> {
-    const nowMs = this.clock.nowMs();
-    const rested = nowMs - this.settledAtMs >= this.restsMs;
+  async settle(hasNews: boolean, isAwake = false): Promise<void> {
+    const restsMs = this.options.restsMs ?? RESTS_MS;
+    const nowMs = this.options.clock.nowMs();
+    const rested = isAwake || nowMs - this.settledAtMs >= restsMs;
+    let wakes = isAwake;
     let isBusy = hasNews || rested;
     do {
       if (isBusy) {
@@ -159,24 +203,28 @@ export class Product {
         this.settledAtMs = (await this.isEmpty()) ? nowMs : -Infinity;
       }
       const { busy, failed } = await this.monitoring.settle(({ name, pauseMs }) =>
-        name === SUBSCRIPTION_AUDIT ? pauseMs : Math.max(pauseMs, this.restsMs),
+        wakes || name === SUBSCRIPTION_AUDIT ? pauseMs : Math.max(pauseMs, restsMs),
       );
-      const alertsRestMs = (await this.isAnythingTold()) ? ALERTS_REST_MS : this.restsMs;
-      const told = await this.alerting.settle(({ pauseMs }) => Math.max(pauseMs, alertsRestMs));
+      const { isNews, isOpen } = await this.look();
+      const alertsRestMs = isNews || isOpen ? ALERTS_REST_MS : restsMs;
+      const told = await this.alerting.settle(({ pauseMs }) => (wakes ? pauseMs : Math.max(pauseMs, alertsRestMs)));
       for (const { duty, error } of [...failed, ...told.failed]) this.failures.add(`${duty}: ${messageOf(error)}`);
       isBusy = busy;
+      if (this.options.telling && !wakes && (isNews || (await this.look()).isNews)) isBusy = wakes = true;
     } while (isBusy);
+    if (this.options.telling && wakes) await this.statusPage.publish();
   }
 
-  /** Whether a signal is open, or has changed since this was asked last. */
-  private async isAnythingTold(): Promise<boolean> {
+  /** Whether a signal is open; and whether signals or incidents have changed since this was asked last. */
+  private async look(): Promise<{ isNews: boolean; isOpen: boolean }> {
     const [told] = await this.pipeline.database.rows<{ change: string; open: boolean }>(
-      `select coalesce(max(seq), 0)::text as change, exists (select from monitoring.signal where closed_at is null) as open
-         from monitoring.signal_change`,
+      `select coalesce((select max(seq) from monitoring.signal_change), 0) || '/' ||
+              coalesce((select max(id) from alerting.incident_event), 0) as change,
+              exists (select from monitoring.signal where closed_at is null) as open`,
     );
     const isNews = told !== undefined && told.change !== this.lastChange;
     this.lastChange = told?.change ?? '';
-    return isNews || told?.open === true;
+    return { isNews, isOpen: told?.open === true };
   }
 
   /** Whether nothing waits for its time: no delivery to be tried again, nothing held. */
@@ -198,8 +246,21 @@ export class Product {
   async stop(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
+    await this.alerting.stop();
     await this.pipeline.stop();
   }
+}
+
+/** As the console hands it on. */
+async function hearPager(alerting: Alerting, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  const header = (name: string): string => String(request.headers[name] ?? '');
+  const { status } = await alerting.notifier.door.take({
+    signature: header('x-pagerduty-signature'),
+    body: Buffer.concat(chunks),
+  });
+  response.writeHead(status).end();
 }
 
 async function listen(server: Server, port: number): Promise<void> {

@@ -3,6 +3,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { PagerDutySide } from '../sandbox/pagerduty/pagerduty.js';
 import type { Topic } from '../sandbox/shopify/lifecycle.js';
 import type { RemovalReading } from '../sandbox/shopify/webhook-sender.js';
 import { World, type WorldOptions } from '../sandbox/world.js';
@@ -10,7 +12,15 @@ import { CollectedPost } from './collected-post.js';
 import type { Databases } from './databases.js';
 import { FarSides, type FarSideName } from './far-sides.js';
 import { PgProxy } from './pg-proxy.js';
-import { API_VERSION, Product, freePort, type Declared, type ProductOptions } from './product.js';
+import {
+  API_VERSION,
+  PAGER_PATH,
+  Product,
+  freePort,
+  type Declared,
+  type ProductOptions,
+  type Telling,
+} from './product.js';
 import { Timeline } from './timeline.js';
 
 const SECRET = 'simulated-client-secret';
@@ -30,6 +40,8 @@ export interface StageOptions {
   restsMs?: ProductOptions['restsMs'];
   /** The product can be killed. Costs a detour on its way to the database. */
   mortal?: boolean;
+  /** People are paged through a pretended PagerDuty, and the status page is published. */
+  telling?: boolean;
 }
 
 /** The pretended world and the real product on one timeline. */
@@ -47,6 +59,8 @@ export class Stage {
     readonly timeline: Timeline,
     readonly post: CollectedPost,
     readonly farSides: FarSides,
+    /** `null` = nobody is paged. */
+    readonly pager: PagerDutySide | null,
     private readonly admin: Server,
     private readonly given: { options: StageOptions; product: ProductOptions; drop: () => Promise<void> },
   ) {
@@ -90,17 +104,20 @@ export class Stage {
     });
     const admin = createServer();
     await new Promise<void>((resolve) => admin.listen(0, '127.0.0.1', resolve));
+    const port = await freePort();
+    const pager = options.telling === true ? await startPager(timeline, port) : null;
     const product: ProductOptions = {
       databaseUrl: own,
       dataDir: await mkdtemp(join(tmpdir(), 'plumbline-stage-')),
       secret: SECRET,
       clock: timeline.clock,
       seed: options.seed,
-      port: await freePort(),
+      port,
       topics: options.topics,
       ...(options.restsMs !== undefined && { restsMs: options.restsMs }),
+      ...(pager && { telling: { settings: settingsFor(pager), ca: pager.ca } }),
     };
-    const stage = new Stage(timeline, new CollectedPost(), farSides, admin, { options, product, drop });
+    const stage = new Stage(timeline, new CollectedPost(), farSides, pager, admin, { options, product, drop });
     try {
       await stage.boot();
     } catch (error) {
@@ -128,17 +145,20 @@ export class Stage {
    * Lives to an instant; then Plumbline does all that is due by then.
    *
    * @param killAfter kill the product in the middle of it, when it has sent so many pieces to its database
+   * @param isAwake nothing of Plumbline's rests longer than in production
    */
-  async live(untilMs: number, killAfter: number | null = null): Promise<void> {
+  async live(untilMs: number, killAfter: number | null = null, isAwake = false): Promise<void> {
     await this.timeline.live(untilMs);
     if (killAfter !== null) await this.untilKilled(killAfter);
-    await this.work();
+    await this.work(isAwake);
   }
 
-  private async work(): Promise<void> {
+  private async work(isAwake = false): Promise<void> {
     for (const errand of this.errands) await errand();
-    do await this.product.settle((await this.post.flush()) > 0);
+    do await this.product.settle((await this.post.flush()) > 0, isAwake);
     while (this.post.waiting > 0);
+    // The pager's webhooks take real time, and none of the story's.
+    while (this.pager !== null && this.pager.webhooks.underWay > 0) await turn();
   }
 
   /** Works until it is killed, or is done first; then another process takes its place. */
@@ -180,6 +200,7 @@ export class Stage {
     this.admin.closeAllConnections();
     await new Promise((resolve) => this.admin.close(resolve));
     await this.farSides.stop();
+    await this.pager?.stop();
     await rm(this.given.product.dataDir, { recursive: true, force: true });
     await this.given.drop();
   }
@@ -197,4 +218,29 @@ export class Stage {
     }));
     return { shops, destinations };
   }
+}
+
+async function startPager(timeline: Timeline, productPort: number): Promise<PagerDutySide> {
+  const pager = new PagerDutySide({
+    clock: timeline.world,
+    webhookUrl: () => `http://127.0.0.1:${productPort}${PAGER_PATH}`,
+    certifiedAtMs: Date.now(), // TLS goes by the machine's own clock
+  });
+  await pager.start();
+  return pager;
+}
+
+/** As a configuration file would have it. Without a token: pages are confirmed by PagerDuty's webhooks alone. */
+function settingsFor({ routingKeys, host, webhookSecrets }: PagerDutySide): Telling['settings'] {
+  return {
+    publicUrl: 'https://plumbline.example',
+    pagerduty: {
+      routingKeys,
+      eventsHost: host,
+      restHost: host,
+      webhookSecrets: [...webhookSecrets],
+      escalationPolicies: [],
+    },
+    tickets: 'pagerduty',
+  };
 }

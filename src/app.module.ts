@@ -369,6 +369,7 @@ export class Service {
 
   /** Everything but intake. Retried until the database answers; what only a person can mend ends the process. */
   private async openRest(parts: Parts, databaseUrl: string): Promise<void> {
+    const { config } = this;
     const { pipeline, monitoring, alerting, statusPage, tokens } = parts;
     for (;;) {
       try {
@@ -381,7 +382,7 @@ export class Service {
         monitoring.start();
         alerting.start();
         statusPage.start();
-        const adminTokenPath = await tokens.ensureFirst(this.config.adminToken, this.config.dataDir);
+        const adminTokenPath = await tokens.ensureFirst(config.adminToken, config.dataDir);
         this.addresses = { ...this.addresses, adminTokenPath };
         break;
       } catch (error) {
@@ -400,6 +401,12 @@ export class Service {
       }
     }
     this.openError = null;
+    if (
+      config.file.alerting === undefined &&
+      pipeline.registry.current.allShops.some(({ world }) => world === 'real')
+    ) {
+      this.log.warn('nobody is told of any alert: the section alerting is not in the configuration file');
+    }
     this.clockLoop = new Loop({
       name: 'database',
       pauseMs: CLOCK_EVERY_MS,

@@ -46,6 +46,8 @@ export interface PagerDutyOptions {
   /** Where it posts its webhooks; `null` = nobody has subscribed. */
   webhookUrl?: () => string | null;
   webhookSecrets?: readonly string[];
+  /** When its certificate is made; by its clock, unless that is not the one of whoever checks it. */
+  certifiedAtMs?: number;
 }
 
 /** PagerDuty as its documents describe it, over TLS as its client demands: Events API v2, some of REST, V3 webhooks. */
@@ -67,7 +69,7 @@ export class PagerDutySide {
 
   constructor(private readonly options: PagerDutyOptions) {
     const { clock } = options;
-    this.identity = selfSigned(clock.now());
+    this.identity = selfSigned(options.certifiedAtMs ?? clock.now());
     const keyOf = (route: string): string =>
       Buffer.from(`sandbox-${route}`).toString('hex').padEnd(32, '0').slice(0, 32);
     this.routingKeys = { removed: keyOf('removed'), orders: keyOf('orders'), routine: keyOf('routine') };
@@ -270,6 +272,15 @@ function restIncident(incident: Incident): object {
     status: incident.status,
     created_at: new Date(incident.createdAtMs).toISOString(),
     updated_at: new Date(incident.changedAtMs).toISOString(),
+    acknowledgements:
+      incident.status === 'acknowledged'
+        ? [
+            {
+              at: new Date(incident.changedAtMs).toISOString(),
+              acknowledger: { id: 'PSANDBOXER', type: 'user_reference', summary: incident.by },
+            },
+          ]
+        : [],
     urgency: 'high',
   };
 }

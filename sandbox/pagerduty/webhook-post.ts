@@ -22,6 +22,8 @@ export class WebhookPost {
   private isStopped = false;
   sent = 0;
   dropped = 0;
+  /** Posted and not answered yet. */
+  underWay = 0;
 
   constructor(
     private readonly options: {
@@ -61,7 +63,9 @@ export class WebhookPost {
       'X-Webhook-Id': id,
       'X-Webhook-Subscription': 'PSANDBOX',
     };
+    this.underWay += 1;
     void this.postman.post(url, headers, body).then((answer) => {
+      this.underWay -= 1;
       if (this.isStopped) return;
       const status = answer.outcome === 'answered' ? answer.status : 0;
       if (status >= 200 && status < 300) {

@@ -35,6 +35,9 @@ svg { display: block; width: 100%; min-width: 640px; height: auto; margin-top: 8
 .lost-text { fill: var(--lost); }
 rect.good { fill: var(--good); } rect.late { fill: var(--late); } rect.lost { fill: var(--lost); } rect.mail { fill: var(--mail); }
 rect.plumbline-mark { fill: var(--plumbline); }
+rect.operational { fill: var(--good); } rect.degraded { fill: var(--late); } rect.unknown { fill: var(--soft); }
+rect.partial { fill: var(--plain); } rect.major { fill: var(--lost); } rect.maintenance { fill: var(--mail); }
+rect.none { fill: var(--rule); } rect.page { fill: var(--plumbline); } rect.noise { fill: var(--soft); }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .line.plain { stroke: var(--plain); } .line.plumbline { stroke: var(--plumbline); } .line.ping { stroke: var(--ping); stroke-width: 3; stroke-dasharray: 2 4; }
 .area.plain { fill: var(--plain); opacity: .16; }
@@ -43,11 +46,14 @@ rect.plumbline-mark { fill: var(--plumbline); }
 .swatch { width: 14px; height: 10px; border-radius: 2px; background: var(--soft); }
 .swatch.good { background: var(--good); } .swatch.late { background: var(--late); } .swatch.lost { background: var(--lost); }
 .swatch.mail { background: var(--mail); } .swatch.plain { background: var(--plain); } .swatch.ping { background: var(--ping); }
-.swatch.plumbline, .swatch.plumbline-mark { background: var(--plumbline); }
+.swatch.plumbline, .swatch.plumbline-mark, .swatch.page { background: var(--plumbline); }
+.swatch.operational { background: var(--good); } .swatch.degraded { background: var(--late); } .swatch.partial { background: var(--plain); }
+.swatch.major { background: var(--lost); }
 table { border-collapse: collapse; width: 100%; margin: 12px 0 20px; font-size: .92rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 650; padding: 6px 0; }
 th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th:first-child { text-align: left; }
+table.words td:last-child { text-align: left; white-space: normal; min-width: 34ch; }
 thead th { color: var(--soft); font-weight: 600; }
 tr.bad td:nth-child(6) { color: var(--lost); font-weight: 700; }
 .diary { list-style: none; padding: 0; margin: 8px 0; font-size: .95rem; }

@@ -1,12 +1,12 @@
 import type { ReplayResult, System } from './replay.js';
-import { minutes } from './report.js';
+import { minutes } from './words.js';
 import type { Removal } from './removals.js';
 import { area, axes, bar, label, line, picture, x, y, type Frame, WIDTH } from './svg.js';
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 
-function frameOf({ story }: ReplayResult, height: number, max: number): Frame {
+export function frameOf({ story }: ReplayResult, height: number, max: number): Frame {
   return { height, max, fromMs: story.startAtMs, toMs: story.startAtMs + story.days * DAY_MS };
 }
 

@@ -35,6 +35,8 @@ export class PlainApp {
   readonly removals: Removal[] = [];
   readonly folder: FiledMail[] = [];
   readonly attempts: { atMs: number; isOk: boolean }[] = [];
+  /** Of the folder, what somebody has glanced over. */
+  readonly read = new Set<FiledMail>();
   /** What the people did, for the report. */
   readonly diary: { atMs: number; text: string }[] = [];
   private readonly subscriptions: Subscriptions;
@@ -133,6 +135,7 @@ export class PlainApp {
 
   private look(): void {
     const { people } = this.options;
+    for (const mail of this.folder.slice(-people.glancesOver)) this.read.add(mail);
     for (const { domain, topic } of glance(this.folder, people, this.random)) {
       if (this.missing(domain).length === 0) continue;
       this.write(`a removal is recognised among the mails: ${topic} of ${domain}`);

@@ -2,6 +2,7 @@ import { ABOUT_DAYS_GONE_BY } from '../days-gone-by.js';
 import type { Stage } from '../stage.js';
 import type { Removal } from './removals.js';
 import type { DueOrder, Evidence } from './tally.js';
+import type { Interval, OwnIncident } from './telling.js';
 
 /** What stands open at the end: all zero when everything is settled. */
 export interface Settled {
@@ -72,6 +73,31 @@ export async function plumblineEvidence(
       unconfirmed: [...arrivedAtMs.keys()].filter((id) => !confirmed.has(String(id))).length,
     },
   };
+}
+
+/** When Plumbline knew of a subscription that was gone or of an order that was missing. */
+export async function knownTroubles({ product }: Stage): Promise<Interval[]> {
+  const signals = await product.pipeline.database.rows<{ openedAt: Date; closedAt: Date | null }>(
+    `select opened_at as "openedAt", closed_at as "closedAt" from monitoring.signal
+      where kind in ('order-missing', 'subscription-removed') and closed_at is distinct from opened_at`,
+  );
+  return signals.map(({ openedAt, closedAt }) => ({
+    fromMs: openedAt.getTime(),
+    toMs: closedAt?.getTime() ?? null,
+  }));
+}
+
+/** Plumbline's own incidents, without those that are about days gone by. */
+export async function ownIncidents({ product }: Stage): Promise<OwnIncident[]> {
+  const { items } = await product.alerting.incidents.incidents({ state: 'all' }, { limit: 200 });
+  return items
+    .filter(({ cause, state }) => state === 'resolved' || !ABOUT_DAYS_GONE_BY.some((kind) => cause.startsWith(kind)))
+    .map(({ cause, state, touchesOrders, proofs }) => ({
+      cause,
+      isResolved: state === 'resolved',
+      touchesOrders,
+      proofs: proofs.length,
+    }));
 }
 
 /** Shopify's removals beside the signals that tell of them: the first change of one about that shop and topic since. */

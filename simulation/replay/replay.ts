@@ -4,8 +4,9 @@ import type { Mail } from '../../sandbox/shopify/webhook-sender.js';
 import type { Databases } from '../databases.js';
 import { Stage } from '../stage.js';
 import { PlainApp } from './plain-app.js';
-import { plumblineEvidence, type Settled } from './plumbline-evidence.js';
+import { knownTroubles, ownIncidents, plumblineEvidence, type Settled } from './plumbline-evidence.js';
 import { ordersPerMinute, type Misfortune, type Story } from './story.js';
+import { told, type Said, type Told } from './telling.js';
 import { count, day, type Counts, type DayOfSystem, type DueOrder, type Evidence } from './tally.js';
 
 const MINUTE_MS = 60_000;
@@ -45,6 +46,10 @@ export interface ReplayResult {
   /** What the people behind the plain handler did. */
   diary: readonly { atMs: number; text: string }[];
   pings: { asked: number; answered: number };
+  /** Of the mails to the plain handler's people, how many somebody glanced over, by the day they came. */
+  readMails: readonly number[];
+  /** Whom Plumbline told what. */
+  told: Told;
   settled: Settled;
   /** What Plumbline promised and did not keep; empty = all kept. */
   broken: string[];
@@ -73,12 +78,14 @@ export async function replay({ databases, seed, story, say }: ReplayOptions): Pr
     topics: story.topics,
     farSides: ['ga4', 'lake'],
     restsMs: RESTS_MS,
+    telling: true,
     alsoTell: (announcement, delayMs) => plain?.tell(announcement, delayMs),
     onAttempt: (isOk) => attempts.push({ atMs: stage.timeline.nowMs, isOk }),
     onMail: (mail) => mails.push(mail),
   });
   try {
-    const { timeline, world } = stage;
+    const { timeline, world, pager } = stage;
+    if (pager === null) throw new Error('this story has a pager');
     const domains = [...world.shops.keys()];
     const app = new PlainApp({
       timeline,
@@ -100,13 +107,16 @@ export async function replay({ databases, seed, story, say }: ReplayOptions): Pr
     stage.open();
     const endMs = story.startAtMs + story.days * DAY_MS;
     const gauges: Pick<Hour, 'enginesAlive' | 'engines' | 'hostMemoryMb'>[] = [];
+    const said: Said[] = [];
     for (let atMs = story.startAtMs; atMs < endMs + EPILOGUE_MS; atMs += MINUTE_MS) {
       if (atMs === endMs) world.stopSelling();
       if (atMs < endMs && atMs % HOUR_MS === 0) {
         world.make({ kind: 'rate', ordersPerSecond: ordersPerMinute(story, atMs) / 60 });
         await stage.product.pipeline.keepHouse();
       }
-      await stage.live(atMs + MINUTE_MS);
+      // At each full hour the page is read, so it is looked at everything just before.
+      await stage.live(atMs + MINUTE_MS, null, (atMs + MINUTE_MS) % HOUR_MS === 0);
+      hear(stage, said);
       if (atMs < endMs && (atMs + MINUTE_MS) % HOUR_MS === 0) {
         const { alive, engines, hostMemoryMb } = app.pool;
         gauges.push({ enginesAlive: alive, engines: engines.length, hostMemoryMb });
@@ -145,6 +155,17 @@ export async function replay({ databases, seed, story, say }: ReplayOptions): Pr
         ...gauge,
       };
     });
+    const heard = told({
+      story,
+      endMs: timeline.nowMs,
+      pager,
+      said,
+      orders,
+      arrivedAtMs: { plain: plainEvidence.arrivedAtMs, plumbline: evidence.arrivedAtMs },
+      removals: evidence.removals,
+      known: await knownTroubles(stage),
+      incidents: await ownIncidents(stage),
+    });
     const minutes = (story.days * DAY_MS) / MINUTE_MS;
     const plumbline = judge(orders, evidence, story);
     return {
@@ -156,12 +177,26 @@ export async function replay({ databases, seed, story, say }: ReplayOptions): Pr
       plumbline,
       diary: app.diary,
       pings: { asked: minutes, answered: app.pool.isPingAnswered ? minutes : 0 },
+      readMails: Array.from({ length: story.days }, (_, index) => {
+        const fromMs = story.startAtMs + index * DAY_MS;
+        return [...app.read].filter((mail) => mail.atMs >= fromMs && mail.atMs < fromMs + DAY_MS).length;
+      }),
+      told: heard,
       settled,
-      broken: [...broken(plumbline, settled), ...stage.product.failures],
+      broken: [...broken(plumbline, settled), ...heard.broken, ...stage.product.failures],
     };
   } finally {
     await stage.stop();
   }
+}
+
+/** What the public page says, when it says something else than before. */
+function hear({ product, timeline }: Stage, said: Said[]): void {
+  const { publication, state, headline } = product.statusPage.page.now();
+  // In production it is published every few seconds; what it says between two publications here is the last.
+  if (publication.confirmedAtMs !== timeline.nowMs) return;
+  const last = said.at(-1);
+  if (last?.state !== state || last.headline !== headline) said.push({ atMs: timeline.nowMs, state, headline });
 }
 
 const NOTICED_WITHIN_MS = 90_000;

@@ -1,5 +1,7 @@
 import type { ReplayResult, System } from './replay.js';
 import type { DayOfSystem } from './tally.js';
+import { aligned, dateName, minutes, percent } from './words.js';
+import { hourTable, pageTable, tellingTable, tellingWords } from './telling-report.js';
 
 const DAY_MS = 86_400_000;
 
@@ -15,6 +17,16 @@ export function report(result: ReplayResult): string {
     'Plumbline',
     table(plumbline, story.startAtMs),
     '',
+    "Who was told: mails to the plain handler's people; pages of Plumbline; hours by the worst that its public page said; hours with orders late and not there",
+    tellingTable(result),
+    '',
+    'Pages of Plumbline, in their order',
+    pageTable(result),
+    '',
+    'Full hours at which the public page said anything but operational, or orders were late and not there',
+    hourTable(result),
+    '',
+    ...tellingWords(result),
     `The plain handler's host answered ${pings.answered} of ${pings.asked} uptime pings.`,
     `Plumbline at the end: ${settled.waiting} deliveries waiting, ${settled.deadLetters} dead letters, ` +
       `${settled.openSignals} signals open, ${settled.unconfirmed} orders not read back, ${settled.disagreeing} orders of which its books and the far sides disagree.`,
@@ -72,33 +84,4 @@ export function detection(each: DayOfSystem): string {
   if (first === null || worst === null) return never;
   const spread = first === worst ? minutes(first) : `${minutes(first)} to ${minutes(worst)}`;
   return [spread, never].filter((part) => part !== '').join(', ');
-}
-
-export function minutes(value: number): string {
-  return value < 10 ? value.toFixed(1) : value.toFixed(0);
-}
-
-export function percent(share: number): string {
-  return share === 1 ? '100' : (Math.floor(share * 1_000) / 10).toFixed(1);
-}
-
-export function dateName(atMs: number): string {
-  return new Date(atMs).toLocaleDateString('en-GB', {
-    weekday: 'short',
-    day: '2-digit',
-    month: 'short',
-    timeZone: 'UTC',
-  });
-}
-
-function aligned(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
 }

@@ -1,6 +1,6 @@
 import type { Removal } from './removals.js';
 
-const LATE_AFTER_MS = 15 * 60_000;
+export const LATE_AFTER_MS = 15 * 60_000;
 const MINUTE_MS = 60_000;
 
 /** An order that somebody is owed: paid for, or free, and no test. */

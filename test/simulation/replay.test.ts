@@ -45,6 +45,35 @@ describe('one day of the replay, with both of its removals and what is never sen
     }
   });
 
+  it('pages for every removed subscription, once, on its own route and in time, and for nothing else there', () => {
+    const { removals } = result.plumbline.evidence;
+    const pages = result.told.pages.filter(({ route }) => route === 'removed');
+    expect(result.told.broken).toEqual([]);
+    expect(pages.map(({ key }) => key).sort()).toEqual(
+      removals.map(({ domain, topic }) => `shop:${domain}/${topic}:subscription-removed`).sort(),
+    );
+    for (const { atMs, sinceMs, worth, closedAtMs } of pages) {
+      expect(worth).toBe('own');
+      expect(atMs - (sinceMs ?? -Infinity)).toBeLessThanOrEqual(90_000 + 120_000);
+      expect(closedAtMs).not.toBeNull();
+    }
+  });
+
+  it('pages for the orders of a store only while some are missing there', () => {
+    for (const { sinceMs } of result.told.pages.filter(({ route }) => route === 'orders')) {
+      expect(sinceMs).not.toBeNull();
+    }
+  });
+
+  it('ends every incident by a proof, and tells the public of the hours in which it knew of trouble', () => {
+    const { hours, incidents } = result.told;
+    expect(incidents.declared).toBeGreaterThan(0);
+    expect(incidents.proved).toBe(incidents.declared);
+    expect(hours).toHaveLength(24);
+    expect(hours[10]?.worst).not.toBe('operational'); // two subscriptions deleted
+    expect(hours.at(-1)?.state).toBe('operational');
+  });
+
   it('loses at the plain handler what was told to nobody', () => {
     expect(result.plain.total.lost).toBeGreaterThan(0);
     expect(result.plain.evidence.removals.length).toBeGreaterThanOrEqual(2);

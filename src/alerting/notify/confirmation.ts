@@ -33,6 +33,19 @@ select n.id::text as id, n.alert_id::text as "alertId", n.body->>'name' = 'notif
  order by n.severity, n.id limit $5
    for update of n skip locked`;
 
+/**
+ * What PagerDuty joins to an incident that somebody had acknowledged before: it takes it, and notifies nobody. Source:
+ * PagerDuty, "Incidents": an acknowledged one notifies again only when its acknowledgement times out.
+ */
+const UNHEARD = `
+select n.id::text as id
+  from alerting.notification n
+  join alerting.pager_incident i on i.world = n.world and i.dedupe_key = n.dedupe_key
+ where n.confirm_by is not null and n.world = $1 and n.channel = 'pagerduty' and n.action = 'trigger' and n.state = 'taken'
+   and n.reason in ('changed', 'repeated') and i.state = 'acknowledged' and i.changed_at < n.created_at
+ order by n.severity, n.id limit $2
+   for update of n skip locked`;
+
 const HAND_ON = `
 update alerting.notification set confirm_by = null, unconfirmed_at = case when $3 then null else $2::timestamptz end
  where id = any($1::bigint[])`;
@@ -73,7 +86,9 @@ returning id`;
 
 /**
  * Notifications whose incident is open, so that somebody is paged. A page that begins an episode is proved only by what the
- * pager has said since: an incident left over from before would prove nothing.
+ * pager has said since: an incident left over from before would prove nothing. Nor does one that somebody acknowledged
+ * before: it takes whatever is new about it in silence. So `$3`, whether the pager tells us when that happens; without,
+ what was known before proves nothing at all.
  */
 const PAGED = `
 select n.id::text as id
@@ -82,7 +97,8 @@ select n.id::text as id
  where n.world = $1 and n.channel = 'pagerduty' and n.action = 'trigger' and n.state = 'taken'
    and ($2::text is null or n.dedupe_key = $2)
    and (n.confirm_by is not null or n.unconfirmed_at is not null)
-   and (i.changed_at >= n.created_at or (i.state <> 'resolved' and n.reason in ('changed', 'repeated')))`;
+   and (n.reason in ('changed', 'repeated') or i.occurred_at >= n.created_at - interval '30 seconds')
+   and (i.changed_at >= n.created_at or ($3 and i.state = 'triggered' and n.reason in ('changed', 'repeated')))`;
 
 const TO_LOOK_AT = `
 update alerting.notification set looked_at = $2
@@ -98,12 +114,13 @@ insert into alerting.pager_incident (world, dedupe_key, incident_id, state, occu
 values ($1, $2, $3, $4, $5, $6)
 on conflict (world, dedupe_key) do update
    set incident_id = excluded.incident_id, state = excluded.state, occurred_at = excluded.occurred_at,
-       changed_at = greatest(alerting.pager_incident.changed_at, excluded.changed_at)
+       changed_at = excluded.changed_at
  where alerting.pager_incident.occurred_at <= excluded.occurred_at`;
 
 /**
  * Notes what the pager says of the incident of a key, and confirms what it proves.
  *
+ * @param isTold whether it tells us by itself when that changes
  * @returns whether it was news: `false` = something later is known already, so nothing is to be done upon this
  */
 export async function noteIncident(
@@ -111,17 +128,23 @@ export async function noteIncident(
   world: World,
   dedupeKey: string,
   incident: Pick<PagerIncident, 'id' | 'state'> & { occurredAt: Date },
-  changedAt: Date,
-  nowAt: Date = changedAt,
+  nowAt: Date,
+  isTold: boolean,
 ): Promise<boolean> {
   const { id, state, occurredAt } = incident;
-  const { rowCount } = await database.query(NOTE_INCIDENT, [world, dedupeKey, id, state, occurredAt, changedAt]);
-  await confirmPaged(database, world, dedupeKey, nowAt);
+  const { rowCount } = await database.query(NOTE_INCIDENT, [world, dedupeKey, id, state, occurredAt, nowAt]);
+  await confirmPaged(database, world, dedupeKey, nowAt, isTold);
   return rowCount === 1;
 }
 
-async function confirmPaged(database: Queryable, world: World, dedupeKey: string | null, nowAt: Date): Promise<number> {
-  const { rows } = await database.query<{ id: string }>(PAGED, [world, dedupeKey]);
+async function confirmPaged(
+  database: Queryable,
+  world: World,
+  dedupeKey: string | null,
+  nowAt: Date,
+  isTold: boolean,
+): Promise<number> {
+  const { rows } = await database.query<{ id: string }>(PAGED, [world, dedupeKey, isTold]);
   return confirm(
     database,
     rows.map(({ id }) => id),
@@ -169,8 +192,9 @@ export class Confirmation {
   private async round(channels: WorldChannels): Promise<void> {
     const { database, clock } = this.deps;
     const nowAt = clock.now();
-    await confirmPaged(database, channels.world, null, nowAt);
+    await confirmPaged(database, channels.world, null, nowAt, channels.webhookSecrets.length > 0);
     await this.handOn(channels, nowAt);
+    await this.sayUnheard(channels, nowAt);
     if (channels.second === null) return;
     const since = new Date(nowAt.getTime() - RESOLVES_WITHIN_MS);
     await database.query(SAY_IT_IS_OVER, [channels.world, nowAt, since]);
@@ -199,7 +223,23 @@ export class Confirmation {
     });
   }
 
-  private async lookUp({ world, pager }: WorldChannels): Promise<void> {
+  /** Nothing is wrong with the pager, so there is no doubt about it; and yet nobody has heard. */
+  private async sayUnheard({ world, second }: WorldChannels, nowAt: Date): Promise<void> {
+    const { database, log } = this.deps;
+    await database.transaction(async (client) => {
+      const { rows } = await client.query<{ id: string }>(UNHEARD, [world, HANDED_ON_MAX]);
+      if (rows.length === 0) return;
+      const ids = rows.map(({ id }) => id);
+      await client.query(HAND_ON, [ids, nowAt, true]);
+      log.warn(
+        { world, pages: rows.length },
+        'their incident is acknowledged in PagerDuty, which notifies nobody of them',
+      );
+      if (second !== null) await client.query(SAY_IT_TOO, [ids, second.recipient, nowAt]);
+    });
+  }
+
+  private async lookUp({ world, pager, webhookSecrets }: WorldChannels): Promise<void> {
     const { database, clock, log } = this.deps;
     if (pager === null || !pager.canLook) return;
     const nowMs = clock.nowMs();
@@ -217,14 +257,27 @@ export class Confirmation {
         return;
       }
       if (looked.found === null) continue;
-      await this.noteLooked(world, dedupeKey, looked.found);
+      await this.noteLooked(world, dedupeKey, looked.found, webhookSecrets.length > 0);
     }
   }
 
-  /** It proves a page that was decided before it was made; an older one that is open, only what is told again. */
-  private async noteLooked(world: World, dedupeKey: string, incident: PagerIncident): Promise<void> {
-    const { database, clock } = this.deps;
-    const madeAt = new Date(Math.min(incident.createdAt.getTime() + SKEW_MS, clock.nowMs()));
-    await noteIncident(database, world, dedupeKey, { ...incident, occurredAt: incident.createdAt }, madeAt, clock.now());
+  /**
+   * A triggered one is proof now. One that is over already proves a page that was decided before it was made; one that
+   * somebody has acknowledged, what was decided before they did.
+   */
+  private async noteLooked(world: World, dedupeKey: string, incident: PagerIncident, isTold: boolean): Promise<void> {
+    const nowAt = this.deps.clock.now();
+    const changedAt = { triggered: null, acknowledged: incident.acknowledgedAt, resolved: incident.createdAt }[
+      incident.state
+    ];
+    const seenAt = changedAt === null ? nowAt : new Date(changedAt.getTime() + SKEW_MS);
+    await noteIncident(
+      this.deps.database,
+      world,
+      dedupeKey,
+      { ...incident, occurredAt: incident.createdAt },
+      seenAt,
+      isTold,
+    );
   }
 }

@@ -142,7 +142,7 @@ export class PagerDoor implements InboundPager {
     const state = STATES[event.event_type];
     if (state === undefined) return;
     const incident = { id: event.data.id, state, occurredAt };
-    if (!(await noteIncident(database, world, dedupeKey, incident, nowAt))) return;
+    if (!(await noteIncident(database, world, dedupeKey, incident, nowAt, true))) return;
     const alert = await this.liveAlert(world, dedupeKey, occurredAt);
     if (alert === null) return;
     switch (event.event_type) {

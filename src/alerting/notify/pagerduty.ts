@@ -21,6 +21,8 @@ export interface PagerIncident {
   id: string;
   state: 'triggered' | 'acknowledged' | 'resolved';
   createdAt: Date;
+  /** When somebody acknowledged it last; `null` = nobody has, or it does not say. */
+  acknowledgedAt: Date | null;
 }
 
 export type Looked<Found> = { outcome: 'found'; found: Found } | { outcome: 'unknown'; detail: string };
@@ -238,7 +240,13 @@ function incidentOf(given: Record<string, unknown>, dedupeKey: string): PagerInc
   const { id, status, incident_key: key, created_at: createdAt } = given;
   const isKnown = status === 'triggered' || status === 'acknowledged' || status === 'resolved';
   if (typeof id !== 'string' || !isKnown || key !== dedupeKey) return null;
-  return { id, state: status, createdAt: new Date(instantOf(createdAt, 0)) };
+  const acknowledgedMs = Math.max(...listOf(given, 'acknowledgements').map(({ at }) => instantOf(at, -Infinity)));
+  return {
+    id,
+    state: status,
+    createdAt: new Date(instantOf(createdAt, 0)),
+    acknowledgedAt: Number.isFinite(acknowledgedMs) ? new Date(acknowledgedMs) : null,
+  };
 }
 
 function instantOf(value: unknown, otherwise: number): number {

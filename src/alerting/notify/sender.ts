@@ -83,9 +83,10 @@ export class Sender {
         pager === null
           ? { outcome: 'refused', detail: 'no pager is configured' }
           : lastWay(channels, notification, await pager.send(notification, signal));
-      await this.settle(claim, [notification], sent, isProof && pager !== null);
+      const rest = claim.notifications.slice(index + 1);
+      await this.settle(claim, [notification], sent, isProof && pager !== null, rest);
       if (sent.outcome === 'failed' || sent.outcome === 'throttled') {
-        await outbox.giveBack(claim.notifications.slice(index + 1));
+        await outbox.giveBack(rest);
         return false;
       }
     }
@@ -115,10 +116,10 @@ export class Sender {
     for (const [index, { message, notifications }] of planned.entries()) {
       const isAtEnd = signal.aborted || !this.hasTime(claim);
       const sent = isAtEnd ? null : await second.tell(message, signal);
-      if (sent !== null) await this.settle(claim, notifications, sent, true);
+      const rest = planned.slice(sent === null ? index : index + 1).flatMap((each) => each.notifications);
+      if (sent !== null) await this.settle(claim, notifications, sent, true, rest);
       if (sent === null || sent.outcome === 'failed' || sent.outcome === 'throttled') {
-        const rest = planned.slice(sent === null ? index : index + 1);
-        await outbox.giveBack(rest.flatMap((each) => each.notifications));
+        await outbox.giveBack(rest);
         return false;
       }
     }
@@ -129,7 +130,14 @@ export class Sender {
     return leasedUntilMs - this.deps.clock.nowMs() >= TRY_MS;
   }
 
-  private async settle(claim: Claim, said: readonly Notification[], sent: Sent, isProof: boolean): Promise<void> {
+  /** @param rest of the claim; without an owner when this one cannot be recorded */
+  private async settle(
+    claim: Claim,
+    said: readonly Notification[],
+    sent: Sent,
+    isProof: boolean,
+    rest: readonly Notification[],
+  ): Promise<void> {
     const { outbox, log } = this.deps;
     this.deps.said(claim.recipient.channel, sent.outcome, said.length);
     const facts = {
@@ -145,6 +153,8 @@ export class Sender {
     } catch (error) {
       // It may have been said and is not recorded: when the lease ends it is said once more, with the same key.
       log.error({ ...facts, err: error }, `what became of it could not be recorded: ${messageOf(error)}`);
+      // Nobody else need wait for that; when the database is away altogether, they wait for the lease's end too.
+      await outbox.giveBack(rest).catch(() => undefined);
       throw error;
     }
   }

@@ -106,6 +106,80 @@ describe('what people do in PagerDuty', () => {
   });
 });
 
+describe('an incident that somebody has acknowledged in PagerDuty', () => {
+  const HALF_AN_HOUR = 30 * 60_000;
+  const own = async (): Promise<unknown[]> =>
+    (await world.rows('dedupe_key, channel, reason, state')).filter((row) => row['dedupe_key'] === PAGE.key);
+  const acknowledged = async (): Promise<string> => {
+    const id = await world.page(PAGE);
+    await world.live(0);
+    await worked(1);
+    await world.live(2_000);
+    world.pager.act(incidentId(), 'acknowledged');
+    await until(() => world.acknowledged.length > 0, { what: 'the alert is acknowledged' });
+    world.clock.advance(HALF_AN_HOUR);
+    return id;
+  };
+
+  it.each(['repeated', 'changed'] as const)(
+    'notifies nobody of what is %s: the second channel says it at once, each time, and nothing is wrong with the pager',
+    async (reason) => {
+      const id = await acknowledged();
+      await world.say(id, PAGE, 'trigger', reason);
+      await world.live(6_000);
+      expect(world.mail.mails.map(({ subject }) => subject)).toEqual([`[SEV1] subscription-removed of ${PAGE.key}`]);
+      expect(await own()).toContainEqual({ dedupe_key: PAGE.key, channel: 'pagerduty', reason, state: 'taken' });
+      expect(world.pager.incidents.list.find(({ key }) => key === PAGE.key)?.pagedAtMs).toHaveLength(1);
+      world.clock.advance(HALF_AN_HOUR);
+      await world.say(id, PAGE, 'trigger', reason);
+      await world.live(120_000);
+      expect(world.mail.mails).toHaveLength(2);
+      expect(await world.openSignals()).toEqual([]);
+      await world.resolve(id, PAGE);
+      await world.live(10_000);
+      expect(world.mail.mails.map(({ subject }) => subject.slice(0, 10))).toEqual([
+        '[SEV1] sub',
+        '[SEV1] sub',
+        '[Resolved]',
+      ]);
+    },
+  );
+
+  it('notifies again by itself when its acknowledgement times out there, and then nothing else is needed', async () => {
+    const id = await acknowledged();
+    world.pager.act(incidentId(), 'unacknowledged');
+    await until(() => world.acknowledged.length > 1, { what: 'the acknowledgement is over' });
+    await world.say(id, PAGE, 'trigger', 'repeated');
+    await world.live(120_000);
+    expect(world.pager.incidents.list.find(({ key }) => key === PAGE.key)?.pagedAtMs).toHaveLength(2);
+    expect(await own()).toContainEqual({
+      dedupe_key: PAGE.key,
+      channel: 'pagerduty',
+      reason: 'repeated',
+      state: 'confirmed',
+    });
+    expect(world.mail.mails).toEqual([]);
+    expect(await world.openSignals()).toEqual([]);
+  });
+
+  it('is seen by look-up too, where there are no webhooks', async () => {
+    world = await TellingWorld.open();
+    world.process(world.settings({}, { token: world.pager.token }));
+    const id = await world.page(PAGE);
+    await world.live(20_000);
+    expect(await own()).toEqual([{ dedupe_key: PAGE.key, channel: 'pagerduty', reason: 'new', state: 'confirmed' }]);
+    // Nobody tells us of it, and nobody asks: it was known to be triggered.
+    world.pager.act(incidentId(), 'acknowledged');
+    world.clock.advance(HALF_AN_HOUR);
+    await world.say(id, PAGE, 'trigger', 'repeated');
+    await world.live(30_000);
+    expect(world.mail.mails).toHaveLength(1);
+    await world.live(60_000);
+    expect(world.mail.mails).toHaveLength(1);
+    expect(await world.openSignals()).toEqual([]);
+  });
+});
+
 describe('a webhook', () => {
   it('is refused without a signature that holds, and nothing is worked', async () => {
     const id = await world.page(PAGE);

@@ -145,7 +145,12 @@ export class TellingWorld {
   }
 
   /** Decides that somebody is to be told, as the fold does. */
-  async say(alertId: string, page: Page, action: 'trigger' | 'acknowledge' | 'resolve' = 'trigger'): Promise<void> {
+  async say(
+    alertId: string,
+    page: Page,
+    action: 'trigger' | 'acknowledge' | 'resolve' = 'trigger',
+    reason: NotificationReason = action === 'resolve' ? 'resolved' : (page.reason ?? 'new'),
+  ): Promise<void> {
     const { key, name = 'orders-late', route = 'routine', severity = 2 } = page;
     const body: NotificationBody = {
       name,
@@ -170,7 +175,7 @@ export class TellingWorld {
         key,
         route,
         action,
-        action === 'resolve' ? 'resolved' : (page.reason ?? 'new'),
+        reason,
         severity,
         `${name} of ${key}`,
         JSON.stringify(body),

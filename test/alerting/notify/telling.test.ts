@@ -247,6 +247,28 @@ describe('what the pager may do', () => {
   });
 });
 
+describe('what became of a page', () => {
+  it('that cannot be recorded holds up no other page: those go at once, and it is sent again when its lease ends', async () => {
+    await world.database.query(`create function refuse() returns trigger language plpgsql as $$
+begin if new.dedupe_key = 'broken' and new.state = 'taken' then raise exception 'the disk is full'; end if; return new; end $$`);
+    await world.database.query(
+      'create trigger refuse before update on alerting.notification for each row execute function refuse()',
+    );
+    const notifier = world.process();
+    await world.page({ key: 'broken', severity: 1 });
+    await world.page(LATE);
+    const tell = notifier.duties().find(({ name }) => name === 'tell-routine');
+    const { signal } = new AbortController();
+    await expect(tell?.round(signal)).rejects.toThrow('the disk is full');
+    await world.database.query('drop trigger refuse on alerting.notification');
+    await world.live(1_000);
+    expect(world.heard).toEqual(expect.arrayContaining(['trigger broken', `trigger ${LATE.key}`]));
+    await world.live(31_000);
+    expect(world.heard.filter((each) => each === 'trigger broken')).toHaveLength(2);
+    expect((await world.rows('state')).filter(({ state }) => state === 'waiting')).toEqual([]);
+  });
+});
+
 describe('what nobody has heard of', () => {
   it('is not said when it is over before the pager answers again, except what invariant 9 is about', async () => {
     world.process(world.settings({ secondChannel: undefined }));

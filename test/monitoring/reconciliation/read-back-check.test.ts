@@ -102,7 +102,7 @@ describe('reading back from Segment, which counts', () => {
     await until(() => line.segment.messageIds.names.length > 0);
     await live(30 * MINUTE_MS, MINUTE_MS);
     line.segment.misbehave({ mode: 'ok' });
-    clock.advance(10 * MINUTE_MS); // past the lane's pause, and past the lease of the try that was cut
+    clock.advance(16 * MINUTE_MS); // past the longest pause before a try, and past the lease of the one that was cut
     line.pipeline.worker.rediscover();
     await line.untilSettled();
     expect(await states('segment', id)).toEqual(['accepted']);
