@@ -138,7 +138,7 @@ export class Product {
       http,
       meter,
       heartbeats: monitoring.heartbeats,
-      settings: { tickets: options.telling?.settings.tickets ?? 'none', alertmanagerUrl: null },
+      settings: { alertmanagerUrl: null },
     });
     const { telling } = options;
     if (telling) alerting.notifier.configure('real', telling.settings, telling.ca);
@@ -258,7 +258,6 @@ async function hearPager(alerting: Alerting, request: IncomingMessage, response:
   const header = (name: string): string => String(request.headers[name] ?? '');
   const { status } = await alerting.notifier.door.take({
     signature: header('x-pagerduty-signature'),
-    webhookId: header('x-webhook-id'),
     body: Buffer.concat(chunks),
   });
   response.writeHead(status).end();

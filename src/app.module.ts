@@ -236,7 +236,6 @@ export class Service {
       meter: this.telemetry.meter('plumbline'),
       heartbeats: monitoring.heartbeats,
       settings: {
-        tickets: config.file.alerting?.tickets ?? 'pagerduty',
         alertmanagerUrl: config.file.alerting?.alertmanager?.url ?? null,
       },
     });

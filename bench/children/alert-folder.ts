@@ -103,8 +103,10 @@ answer<AlertFolderApi>({
   async storm({ changes, shops }) {
     const signals = Math.ceil(changes / 4);
     await opened().query(
-      `truncate monitoring.signal, monitoring.signal_change, alerting.alert, alerting.alert_signal, alerting.alert_change,
-                alerting.notification, alerting.cursor, bench_change restart identity cascade`,
+      `alter table alerting.alert_change disable trigger never_emptied;
+     truncate monitoring.signal, monitoring.signal_change, alerting.alert, alerting.alert_signal, alerting.alert_change,
+                alerting.notification, alerting.cursor, bench_change restart identity cascade;
+     alter table alerting.alert_change enable trigger never_emptied`,
     );
     await opened().query(SIGNALS, [signals, shops]);
     await opened().query(CHANGES);

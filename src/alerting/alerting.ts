@@ -17,12 +17,16 @@ import type { AlertRecord, Told } from './alerts/record.js';
 import { Watched } from './alerts/watched.js';
 import { Watchdog } from './alerts/watchdog.js';
 import { ruleNamed } from './catalogue.js';
+import type { AlertClass } from './contract.js';
 import { Incidents } from './incidents/incidents.js';
 import { Notifier } from './notify/notifier.js';
+import { TICKETS } from './notify/second-channel.js';
+import { ROUTINE, type Audience } from './notify/world-channels.js';
 import { NotificationLog } from './said/notification-log.js';
 import { SilenceBook } from './silences/silence-book.js';
 
 const ALERTS = 'alerts';
+const WORLDS: readonly World[] = ['real', 'sandbox'];
 
 export interface AlertingOptions {
   database: Database;
@@ -47,10 +51,8 @@ export interface AlertingOptions {
   settings: AlertSettings;
 }
 
-/** Who hears of alerts, beside the pager. */
+/** Who hears of alerts, beside people. */
 export interface AlertSettings {
-  /** Where alerts go that can wait for the next working day; `none` = they are listed. */
-  tickets: 'pagerduty' | 'second' | 'none';
   /** Base URL of an Alertmanager that hears of every alert; `null` = there is none. */
   alertmanagerUrl: string | null;
 }
@@ -136,7 +138,7 @@ export class Alerting {
       signals,
       worldOfService,
       kindOfDestination: (name) => registry.destinations().find((one) => one.name === name)?.kind ?? null,
-      listeners: (alert) => listenersOf(alert, settings),
+      listeners: (alert) => listenersOf(alert, this.notifier.audience(alert.world), settings),
     });
     const watchdog = new Watchdog({ database, clock, worldOfService });
     const volume = new PageVolume({ database, clock, signals });
@@ -144,6 +146,17 @@ export class Alerting {
     const alertmanager = url === null ? null : new OutboundAlertmanager({ url, database, clock, log, http });
     return [
       { name: ALERTS, pauseMs: 500, round: () => round.round() },
+      {
+        name: 'untold-alerts',
+        pauseMs: 10_000,
+        round: () =>
+          round.wakeUntold(
+            WORLDS.flatMap((world) => {
+              const audience = this.notifier.audience(world);
+              return audience === null ? [] : classesOf(world, audience);
+            }),
+          ),
+      },
       { name: 'watchdog', pauseMs: 60_000, staleAfterMs: 180_000, round: () => watchdog.round() },
       { name: 'page-volume', pauseMs: 60_000, staleAfterMs: 180_000, round: () => volume.round() },
       { name: 'alert-watch', pauseMs: 30_000, round: () => watched.round() },
@@ -154,19 +167,39 @@ export class Alerting {
   }
 }
 
-/** Who hears of an alert. Pure. */
+/**
+ * Who hears of an alert. Without a pager its pages go by the second channel; with neither they are listed, and told once
+ * there is somebody to tell. Pure.
+ */
 export function listenersOf(
-  { name, class: grade, route, world }: Pick<AlertRecord, 'name' | 'class' | 'route' | 'world'>,
-  { tickets, alertmanagerUrl }: AlertSettings,
+  alert: Pick<AlertRecord, 'name' | 'class' | 'route' | 'world'>,
+  audience: Audience | null,
+  { alertmanagerUrl }: AlertSettings,
 ): Pick<Told, 'channel' | 'recipient'>[] {
+  const { name, class: grade, world } = alert;
   if (grade === 'log') return [];
-  const listeners: Pick<Told, 'channel' | 'recipient'>[] = [];
-  if (grade === 'page') listeners.push({ channel: 'pagerduty', recipient: route });
-  else if (tickets === 'pagerduty') listeners.push({ channel: 'pagerduty', recipient: 'routine' });
-  else if (tickets === 'second') listeners.push({ channel: 'second', recipient: 'tickets' });
+  const listeners = audience === null ? [] : peopleOf(alert, audience);
   // What is configured outside is for what is real; and an Alertmanager need not hear from us what it told us.
   if (alertmanagerUrl !== null && world === 'real' && ruleNamed(name)?.kind !== 'external') {
     listeners.push({ channel: 'alertmanager', recipient: OutboundAlertmanager.recipientOf(alertmanagerUrl) });
   }
   return listeners;
+}
+
+function peopleOf(
+  { class: grade, route }: Pick<AlertRecord, 'class' | 'route'>,
+  { hasPager, second, tickets }: Audience,
+): Pick<Told, 'channel' | 'recipient'>[] {
+  if (grade === 'page' && hasPager) return [{ channel: 'pagerduty', recipient: route }];
+  if (grade === 'page') return second === null ? [] : [{ channel: 'second', recipient: second }];
+  if (tickets === 'pagerduty' && hasPager) return [{ channel: 'pagerduty', recipient: ROUTINE }];
+  if (tickets === 'second' && second !== null) return [{ channel: 'second', recipient: TICKETS }];
+  return [];
+}
+
+/** What people of a world are told at all. */
+function classesOf(world: World, audience: Audience): { world: World; class: AlertClass }[] {
+  return (['page', 'ticket'] as const)
+    .filter((each) => peopleOf({ class: each, route: ROUTINE }, audience).length > 0)
+    .map((each) => ({ world, class: each }));
 }

@@ -277,7 +277,7 @@ export interface InboundAnswer {
 /** Where the pager tells what people did. */
 export interface InboundPager {
   /** @param given.body as it came, because it is what is signed */
-  take(given: { signature: string; webhookId: string; body: Buffer }): Promise<InboundAnswer>;
+  take(given: { signature: string; body: Buffer }): Promise<InboundAnswer>;
 }
 
 // --- incidents ---------------------------------------------------------------------------------------------------

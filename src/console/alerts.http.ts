@@ -138,7 +138,8 @@ export class AlertsController {
   @Endpoint(SHOW)
   async show(@Input() { params }: InputOf<typeof SHOW>): Promise<unknown> {
     const { alerts, notifications } = this.deps;
-    const alert = found(await alerts.alert(params.id), params.id);
+    const alert = await alerts.alert(params.id);
+    if (!alert) throw new Problem(404, `There is no alert ${params.id}.`);
     const changes = await alerts.history(params.id, HISTORY_MAX);
     const said = await notifications.notifications({ alert: params.id }, { limit: HISTORY_MAX });
     return {
@@ -171,6 +172,7 @@ export class AlertsController {
 const minutesMs = (minutes: number | undefined): number | undefined =>
   minutes === undefined ? undefined : minutes * 60_000;
 
+/** What only an alert that is not closed can take. */
 function found(alert: AlertView | null, id: string): AlertView {
   if (!alert) throw new Problem(404, `There is no alert ${id} that is not closed.`);
   return alert;

@@ -19,7 +19,6 @@ export function addInboundPagerDuty(server: FastifyInstance, pager: InboundPager
       const header = (name: string): string => String(request.headers[name] ?? '');
       const { status, detail } = await pager.take({
         signature: header('x-pagerduty-signature'),
-        webhookId: header('x-webhook-id'),
         body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
       });
       if (status !== 200) return sendInboundProblem(reply, new Problem(status, detail));

@@ -23,11 +23,13 @@ import { refusing, removed } from './findings.js';
 const http = new HttpOut(new AddressGuard(['127.0.0.0/8']));
 afterAll(() => http.close());
 
+const AUDIENCE = { hasPager: true, second: null, tickets: 'none' as const };
+
 /** Alerting with an Alertmanager to tell. */
 async function telling(url: string): Promise<AlertWorld & { outbound: OutboundAlertmanager }> {
   const { database } = await testDatabase();
-  const settings = { tickets: 'none' as const, alertmanagerUrl: url };
-  const world = alertWorldOn(database, { listeners: (alert) => listenersOf(alert, settings) });
+  const settings = { alertmanagerUrl: url };
+  const world = alertWorldOn(database, { listeners: (alert) => listenersOf(alert, AUDIENCE, settings) });
   const outbound = new OutboundAlertmanager({ url, database, clock: world.clock, log: silentLogger, http });
   return { ...world, outbound };
 }
@@ -130,9 +132,9 @@ it('is told once it is back, also of what has ended meanwhile; until then the lo
 });
 
 it('hears nothing of what is muted, of what is only logged, or of the sandbox', async () => {
-  const settings = { tickets: 'none' as const, alertmanagerUrl: 'http://127.0.0.1:9093' };
+  const settings = { alertmanagerUrl: 'http://127.0.0.1:9093' };
   const channels = (alert: Parameters<typeof listenersOf>[0]) =>
-    listenersOf(alert, settings).map(({ channel }) => channel);
+    listenersOf(alert, AUDIENCE, settings).map(({ channel }) => channel);
   expect(channels({ name: 'orders-missing', class: 'page', route: 'orders', world: 'real' })).toEqual([
     'pagerduty',
     'alertmanager',

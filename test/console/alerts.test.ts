@@ -30,8 +30,10 @@ afterAll(async () => {
 beforeEach(async () => {
   app.clock.set(NOON_MS);
   await app.db.database.query(
-    `truncate monitoring.signal, monitoring.signal_change, alerting.alert, alerting.alert_signal, alerting.alert_change,
-              alerting.notification, alerting.cursor, alerting.silence, kernel.audit restart identity cascade`,
+    `alter table alerting.alert_change disable trigger never_emptied;
+     truncate monitoring.signal, monitoring.signal_change, alerting.alert, alerting.alert_signal, alerting.alert_change,
+              alerting.notification, alerting.cursor, alerting.silence, kernel.audit restart identity cascade;
+     alter table alerting.alert_change enable trigger never_emptied`,
   );
 });
 

@@ -5,6 +5,7 @@ import type { Round } from '../../kernel/loop.js';
 import type { SignalReader } from '../../monitoring/contract.js';
 import type { DestinationKind, World } from '../../pipeline/contract.js';
 import { CATALOGUE, GROUP_WAIT_MS, inhibitedByName, ruleNamed } from '../catalogue.js';
+import type { AlertClass } from '../contract.js';
 import { AlertStore, type Wakes } from './alert-store.js';
 import { collapse } from './collapse.js';
 import { fold, foldingOf, keysOf, type Book, type Folding } from './fold.js';
@@ -43,6 +44,20 @@ export class AlertRound {
     const folded = await this.foldNext();
     const looked = await this.lookAtDue();
     return folded || looked ? 'busy' : 'idle';
+  }
+
+  /**
+   * Whoever opened while nobody was there to be told is told when there is somebody, and not what is over by then.
+   *
+   * @param listening what people of a world are told
+   */
+  async wakeUntold(listening: readonly { world: World; class: AlertClass }[]): Promise<Round> {
+    if (listening.length === 0) return 'idle';
+    await this.deps.database.transaction(async (client) => {
+      const store = new AlertStore(client);
+      if ((await store.tryLock()) !== null) await store.wakeUntold(listening, this.deps.clock.now());
+    });
+    return 'idle';
   }
 
   /** @returns whether there may be more */

@@ -358,6 +358,18 @@ export class AlertStore {
     );
   }
 
+  /** Open, audible, and told to nobody but machines. Index: alert_live. */
+  async wakeUntold(listening: readonly { world: World; class: AlertClass }[], now: Date): Promise<void> {
+    await this.client.query(
+      `update alerting.alert a set look_at = $3
+         from unnest($1::text[], $2::text[]) as one (world, class)
+        where a.world = one.world and a.class = one.class and a.state = 'open' and a.due_at <= $3
+          and a.folded_into is null and a.inhibited_by is null and a.silenced_by is null
+          and not a.told @> '[{"channel":"pagerduty"}]' and not a.told @> '[{"channel":"second"}]'`,
+      [listening.map(({ world }) => world), listening.map((one) => one.class), now],
+    );
+  }
+
   private async wakeFleets(causes: readonly { world: World; key: string }[], at: Date): Promise<void> {
     await this.client.query(
       `update alerting.alert a set look_at = least(coalesce(a.look_at, $1), $1)

@@ -4,23 +4,25 @@ import type { Duty } from '../../kernel/duty.js';
 import type { Finding, SignalDesk } from '../../monitoring/contract.js';
 import type { World } from '../../pipeline/contract.js';
 import type { NotificationView, NotifierReader, RecipientHealth } from '../contract.js';
+import { TICKETS } from './second-channel.js';
 import type { WorldChannels } from './world-channels.js';
 
 const PAUSE_MS = 5_000;
 const FAILING_MS = 60_000; // shorter outages are retried and hurt nobody
 const DOUBT_MS = 86_400_000; // without a later page nothing more is known; then it is no news
+const REFUSAL_LEAST_MS = 2 * 60_000;
 const EVIDENCE = '/api/v1/channels';
 
 /** Indexes: the key, notification_waiting, notification_unseen. */
 const RECIPIENTS = `
 select r.world, r.channel, r.recipient, r.failures, r.failing_since as "failingSince", r.taken_at as "takenAt",
        r.last_error as "lastError", coalesce(w.waiting, 0)::int as waiting, w.oldest as "oldestWaitingAt",
-       d.since as "doubtSince", d.refused
+       d.since as "doubtSince", r.refused_at as "refusedAt"
   from alerting.recipient r
   left join (select world, channel, recipient, count(*) as waiting, min(created_at) filter (where try_at <= $1) as oldest
                from alerting.notification where state = 'waiting' group by 1, 2, 3) w
     on (w.world, w.channel, w.recipient) = (r.world, r.channel, r.recipient)
-  left join (select world, recipient, min(unconfirmed_at) as since, bool_or(state = 'refused') as refused
+  left join (select world, recipient, min(unconfirmed_at) as since
                from alerting.notification where unconfirmed_at > $2 and channel = 'pagerduty' group by 1, 2) d
     on r.channel = 'pagerduty' and (d.world, d.recipient) = (r.world, r.recipient)
  order by r.world, r.channel, r.recipient`;
@@ -36,7 +38,7 @@ interface RecipientRow extends Record<string, unknown> {
   waiting: number;
   oldestWaitingAt: Date | null;
   doubtSince: Date | null;
-  refused: boolean | null;
+  refusedAt: Date | null;
 }
 
 /** Watches the channels themselves: what does not tell is a signal, and its page goes by the other channel. */
@@ -67,13 +69,17 @@ export class ChannelWatch implements NotifierReader {
     const rows = await this.recipients();
     const off = await this.deps.webhooksOff();
     const nowMs = this.deps.clock.nowMs();
-    await this.deps.signals.replace('notifier-failing', null, [
-      ...rows.flatMap((row) => findingOf(row, nowMs) ?? []),
-      ...[...off].map(([world, since]): Finding => {
-        const why = 'PagerDuty has switched our webhook subscription off for a day, after answers it did not take';
-        return finding({ world, channel: 'pagerduty', recipient: 'webhooks' }, why, since);
-      }),
-    ]);
+    // Of the other worlds this process knows nothing: another may tell in them, and their findings are its own.
+    for (const { world } of this.deps.channels()) {
+      const since = off.get(world);
+      const why = 'PagerDuty has switched our webhook subscription off for a day, after answers it did not take';
+      await this.deps.signals.replace('notifier-failing', `${world}/`, [
+        ...rows.filter((row) => row.world === world).flatMap((row) => findingOf(row, nowMs) ?? []),
+        ...(since === undefined
+          ? []
+          : [finding({ world, channel: 'pagerduty', recipient: 'webhooks' }, why, since)]),
+      ]);
+    }
   }
 
   async channels(): ReturnType<NotifierReader['channels']> {
@@ -86,14 +92,38 @@ export class ChannelWatch implements NotifierReader {
     }));
   }
 
+  /**
+   * Since when a page of a world reaches nobody: its second channel fails, or there is none, and so does every route of the
+   * pager that has been tried. `null` = somebody can be told, or nothing is known yet.
+   */
+  async muteSince(world: World): Promise<Date | null> {
+    const rows = (await this.recipients()).filter((row) => row.world === world && row.recipient !== TICKETS);
+    const ways = rows.filter(({ channel }) => channel !== 'alertmanager');
+    const channels = this.deps.channels().find((each) => each.world === world);
+    const tried = new Set(ways.map(({ channel }) => channel));
+    const isEachTried = (channels?.pager == null || tried.has('pagerduty')) && (channels?.second == null || tried.has('second'));
+    const since = ways.map(({ failingSince }) => failingSince);
+    if (ways.length === 0 || !isEachTried || since.includes(null)) return null;
+    return new Date(Math.max(...since.map((each) => each?.getTime() ?? 0)));
+  }
+
   private recipients(): Promise<RecipientRow[]> {
     const nowAt = this.deps.clock.now();
-    const known = new Set(this.deps.channels().map(({ world }) => world));
-    if (known.size === 0) return Promise.resolve([]);
+    const channels = new Map(this.deps.channels().map((each) => [each.world, each]));
+    if (channels.size === 0) return Promise.resolve([]);
     return this.deps.database
       .rows<RecipientRow>(RECIPIENTS, [nowAt, new Date(nowAt.getTime() - DOUBT_MS)])
-      .then((rows) => rows.filter(({ world }) => known.has(world)));
+      .then((rows) => rows.filter((row) => isUsed(row, channels.get(row.world))));
   }
+}
+
+/** Of what is configured no more nothing is expected, and nothing is doubted. */
+function isUsed({ channel, recipient }: RecipientRow, channels: WorldChannels | undefined): boolean {
+  if (channels === undefined) return false;
+  const { pager, second } = channels;
+  if (channel === 'pagerduty') return pager !== null;
+  if (channel === 'second') return second !== null && [second.recipient, TICKETS].includes(recipient);
+  return true;
 }
 
 function confirmationOf({ pager, webhookSecrets }: WorldChannels) {
@@ -115,15 +145,20 @@ function findingOf(row: RecipientRow, nowMs: number): Finding | null {
   // A page that could not be said is reason enough, however short it is.
   const isFelt = isLong(row.failingSince) || row.doubtSince !== null;
   if (row.failingSince !== null && isFelt) return finding(row, 'does not answer', row.failingSince);
-  if (row.doubtSince !== null) {
-    const why = row.refused === true ? 'refuses what it is sent' : 'takes it, and nobody is seen to be paged';
-    return finding(row, why, row.doubtSince);
-  }
+  if (isRefusing(row, nowMs)) return finding(row, 'refuses what it is sent', row.refusedAt);
+  if (row.doubtSince !== null) return finding(row, 'takes it, and nobody is seen to be paged', row.doubtSince);
   // Neither fails nor refuses, and yet somebody waits to be told: throttled, or nobody sends.
   if (row.channel === 'pagerduty' && isLong(row.oldestWaitingAt)) {
     return finding(row, 'is behind: what is to be said waits', row.oldestWaitingAt);
   }
   return null;
+}
+
+/** Until it takes something again; and long enough to be seen, told and recorded, although that may be at once. */
+function isRefusing(row: RecipientRow, nowMs: number): row is RecipientRow & { refusedAt: Date } {
+  const { refusedAt, takenAt } = row;
+  if (refusedAt === null || nowMs - refusedAt.getTime() >= DOUBT_MS) return false;
+  return takenAt === null || takenAt <= refusedAt || nowMs - refusedAt.getTime() < REFUSAL_LEAST_MS;
 }
 
 function finding(

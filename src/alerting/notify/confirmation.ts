@@ -51,20 +51,21 @@ update alerting.notification set confirm_by = null, unconfirmed_at = case when $
  where id = any($1::bigint[])`;
 
 /**
- * One message of the second channel for an alert, or, when `$4`, for each time that it is told: an alert that comes back
- * after it closed is another one.
+ * Each trigger is a reason of its own to say it: it is new, graver, still so, or nobody looked again. Only what was said by
+ * the second channel since, as gravely, is enough; and of several at once the gravest.
  */
 const SAY_IT_TOO = `
 insert into alerting.notification (alert_id, dedupe_key, world, channel, recipient, action, reason, severity, summary, body,
                                    state, created_at, try_at)
-select n.alert_id, n.dedupe_key, n.world, 'second', $2, 'trigger', n.reason, n.severity, n.summary, n.body,
-       'waiting', $3, $3
-  from alerting.notification n
- where n.id = any($1::bigint[]) and n.alert_id is not null
-   and not exists (select from alerting.notification told
-                    where told.alert_id = n.alert_id and told.channel = 'second' and told.action = 'trigger'
-                      and (not $4 or told.created_at >= n.created_at))
- order by n.severity, n.id
+select alert_id, dedupe_key, world, 'second', $2, 'trigger', reason, severity, summary, body, 'waiting', $3, $3
+  from (select distinct on (n.alert_id) n.*
+          from alerting.notification n
+         where n.id = any($1::bigint[]) and n.alert_id is not null
+           and not exists (select from alerting.notification told
+                            where told.alert_id = n.alert_id and told.channel = 'second' and told.action = 'trigger'
+                              and told.severity <= n.severity and told.created_at >= n.created_at)
+         order by n.alert_id, n.severity, n.id desc) gravest
+ order by severity, id
 returning id`;
 
 /** Whoever was told by the second channel hears by it too that it is over. Index: notification_second. */
@@ -96,6 +97,7 @@ select n.id::text as id
  where n.world = $1 and n.channel = 'pagerduty' and n.action = 'trigger' and n.state = 'taken'
    and ($2::text is null or n.dedupe_key = $2)
    and (n.confirm_by is not null or n.unconfirmed_at is not null)
+   and (n.reason in ('changed', 'repeated') or i.occurred_at >= n.created_at - interval '30 seconds')
    and (i.changed_at >= n.created_at or ($3 and i.state = 'triggered' and n.reason in ('changed', 'repeated')))`;
 
 const TO_LOOK_AT = `
@@ -119,7 +121,7 @@ on conflict (world, dedupe_key) do update
  * Notes what the pager says of the incident of a key, and confirms what it proves.
  *
  * @param isTold whether it tells us by itself when that changes
- * @returns how many it proves
+ * @returns whether it was news: `false` = something later is known already, so nothing is to be done upon this
  */
 export async function noteIncident(
   database: Queryable,
@@ -128,9 +130,11 @@ export async function noteIncident(
   incident: Pick<PagerIncident, 'id' | 'state'> & { occurredAt: Date },
   nowAt: Date,
   isTold: boolean,
-): Promise<number> {
-  await database.query(NOTE_INCIDENT, [world, dedupeKey, incident.id, incident.state, incident.occurredAt, nowAt]);
-  return confirmPaged(database, world, dedupeKey, nowAt, isTold);
+): Promise<boolean> {
+  const { id, state, occurredAt } = incident;
+  const { rowCount } = await database.query(NOTE_INCIDENT, [world, dedupeKey, id, state, occurredAt, nowAt]);
+  await confirmPaged(database, world, dedupeKey, nowAt, isTold);
+  return rowCount === 1;
 }
 
 async function confirmPaged(
@@ -214,7 +218,7 @@ export class Confirmation {
         if (ids.length > 0) await client.query(HAND_ON, [ids, nowAt, isOwn]);
       }
       if (second === null) return;
-      const said = await client.query(SAY_IT_TOO, [rows.map(({ id }) => id), second.recipient, nowAt, false]);
+      const said = await client.query(SAY_IT_TOO, [rows.map(({ id }) => id), second.recipient, nowAt]);
       log.warn({ world, pages: rows.length, messages: said.rowCount }, 'not confirmed: the second channel says it too');
     });
   }
@@ -231,7 +235,7 @@ export class Confirmation {
         { world, pages: rows.length },
         'their incident is acknowledged in PagerDuty, which notifies nobody of them',
       );
-      if (second !== null) await client.query(SAY_IT_TOO, [ids, second.recipient, nowAt, true]);
+      if (second !== null) await client.query(SAY_IT_TOO, [ids, second.recipient, nowAt]);
     });
   }
 

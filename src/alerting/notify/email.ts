@@ -44,6 +44,10 @@ export class Email implements SecondChannel {
     });
   }
 
+  fits(): boolean {
+    return true;
+  }
+
   async tell(message: Message, signal: AbortSignal): Promise<Sent> {
     const { settings, clock } = this.options;
     const domain = settings.from.split('@')[1] ?? 'plumbline.invalid';
@@ -60,7 +64,8 @@ export class Email implements SecondChannel {
       .then((): Sent => ({ outcome: 'taken' }))
       // The last way there is: nothing is refused for good, whatever the server says.
       .catch((error: unknown): Sent => ({ outcome: 'failed', answered: false, detail: this.reasonOf(error) }));
-    return Promise.race([sending, ended(signal)]);
+    const end = ended(signal);
+    return Promise.race([sending, end.sent]).finally(end.forget);
   }
 
   close(): void {
@@ -78,14 +83,17 @@ function textOf({ lines, links }: Message): string {
 }
 
 /** Nodemailer's own limits are for a step each: a server that answers a little now and then would hold up all others. */
-function ended(signal: AbortSignal): Promise<Sent> {
-  return new Promise((resolve) => {
-    const end = (detail: string) => (): void => {
-      clearTimeout(timer);
-      resolve({ outcome: 'failed', answered: false, detail });
-    };
-    const timer = setTimeout(end(`the mail server did not take it within ${DEADLINE_MS} ms`), DEADLINE_MS);
-    timer.unref();
-    signal.addEventListener('abort', end('the caller gave up'), { once: true });
-  });
+function ended(signal: AbortSignal): { sent: Promise<Sent>; forget: () => void } {
+  const { promise, resolve } = Promise.withResolvers<Sent>();
+  const end = (detail: string) => (): void => resolve({ outcome: 'failed', answered: false, detail });
+  const onAbort = end('the caller gave up');
+  const timer = setTimeout(end(`the mail server did not take it within ${DEADLINE_MS} ms`), DEADLINE_MS);
+  timer.unref();
+  signal.addEventListener('abort', onAbort, { once: true });
+  // The signal is of a whole round and outlives the mail.
+  const forget = (): void => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  };
+  return { sent: promise, forget };
 }

@@ -25,7 +25,7 @@ import type { SecondChannel } from './second-channel.js';
 import { LEASE_MS, Sender } from './sender.js';
 import { SlackWebhook } from './slack-webhook.js';
 import { Watchdog } from './watchdog.js';
-import type { WorldChannels } from './world-channels.js';
+import type { Audience, WorldChannels } from './world-channels.js';
 
 export interface NotifierDeps {
   database: Database;
@@ -71,7 +71,12 @@ export class Notifier {
     this.confirmation = new Confirmation(shared);
     this.onCall = new OnCallWatch(shared);
     this.watch = new ChannelWatch({ ...shared, webhooksOff: () => this.onCall.webhooksOff() });
-    this.watchdog = new Watchdog({ ...shared, http: this.http, beaten: (beat) => metrics.countBeat(beat) });
+    this.watchdog = new Watchdog({
+      ...shared,
+      http: this.http,
+      muteSince: (world) => this.watch.muteSince(world),
+      beaten: (beat) => metrics.countBeat(beat),
+    });
     this.door = new PagerDoor(shared);
     metrics.observe(() => this.readings());
   }
@@ -85,6 +90,17 @@ export class Notifier {
   configure(world: World, settings: AlertingFile | null, ca: string | null = null): void {
     this.close(world);
     if (settings !== null) this.worlds.set(world, this.channelsOf(world, settings, ca));
+  }
+
+  /** @returns `null` = nobody is configured */
+  audience(world: World): Audience | null {
+    const channels = this.worlds.get(world);
+    if (!channels) return null;
+    return {
+      hasPager: channels.pager !== null,
+      second: channels.second?.recipient ?? null,
+      tickets: channels.tickets,
+    };
   }
 
   duties(): Duty[] {

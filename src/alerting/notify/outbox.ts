@@ -47,6 +47,15 @@ update alerting.notification n set state = 'overtaken', confirm_by = null
      or (n.reason = 'repeated' and n.action = 'trigger'
        and exists (select from alerting.alert a where a.id = n.alert_id and a.state = 'closed')))`;
 
+/** What was put off by choice, and not because it failed, holds back no trigger of its key that is due. */
+const BRING_FORWARD = `
+update alerting.notification n set try_at = $4
+ where n.world = $1 and n.channel = $2 and n.recipient = $3 and n.state = 'waiting' and n.try_at > $4 and n.attempts = 0
+   and exists (select from alerting.notification newer
+                where newer.state = 'waiting' and newer.channel = n.channel and newer.dedupe_key = n.dedupe_key
+                  and newer.world = n.world and newer.recipient = n.recipient and newer.id > n.id
+                  and newer.action = 'trigger' and newer.try_at <= $4)`;
+
 /**
  * The worst first, then the oldest; within one key strictly the oldest. What is leased still waits, so it holds back what
  * comes after it in its key until it is settled. Indexes: notification_waiting, notification_of_key.
@@ -90,6 +99,12 @@ update alerting.notification set leased_by = null, leased_until = null, attempts
 const ANSWERS = `
 update alerting.recipient
    set failures = 0, failing_since = null, blocked_until = null, taken_at = $4, last_error = null
+ where world = $1 and channel = $2 and recipient = $3`;
+
+/** It answers, and yet somebody has not heard of something. */
+const REFUSES = `
+update alerting.recipient
+   set failures = 0, failing_since = null, blocked_until = null, refused_at = $4, last_error = $5
  where world = $1 and channel = $2 and recipient = $3`;
 
 const FAILS = `
@@ -159,6 +174,7 @@ export class Outbox {
       if (!state || (state.blockedUntil !== null && state.blockedUntil > nowAt)) return null;
       const isProbe = state.failures > 0;
       await client.query(OVERTAKE, [...key, isProbe]);
+      await client.query(BRING_FORWARD, [...key, nowAt]);
       const free = freeSlots(pace, state.pacedUntil.getTime(), nowAt.getTime());
       const wanted = slots(free);
       const limit = Math.min(most, isProbe ? Math.min(1, wanted.rows) : wanted.rows);
@@ -192,11 +208,11 @@ export class Outbox {
         case 'taken':
           await put('taken', nowAt, null, null);
           if (isProof) await confirm(client, ids, nowAt);
-          return this.answers(client, claim, nowAt);
+          return this.answers(client, claim, ANSWERS, [nowAt]);
         case 'refused':
           // It answered: what comes after this one has its chance at once.
           await put('refused', null, null, null);
-          return this.answers(client, claim, nowAt);
+          return this.answers(client, claim, REFUSES, [nowAt, errorOf(sent)]);
         case 'throttled': {
           await put('waiting', null, null, null);
           const until = new Date(nowAt.getTime() + (sent.retryAfterMs ?? THROTTLED_MS));
@@ -222,13 +238,18 @@ export class Outbox {
     await this.deps.database.query(GIVE_BACK, [notifications.map(({ id }) => id), this.deps.processName]);
   }
 
-  private async answers(client: PoolClient, { recipient }: Claim, nowAt: Date): Promise<void> {
+  private async answers(
+    client: PoolClient,
+    { recipient }: Claim,
+    record: string,
+    [nowAt, ...more]: [Date, ...(string | null)[]],
+  ): Promise<void> {
     const key = keyOf(recipient);
     const { rows } = await client.query<{ failures: number }>(
       'select failures from alerting.recipient where world = $1 and channel = $2 and recipient = $3 for update',
       key,
     );
-    await client.query(ANSWERS, [...key, nowAt]);
+    await client.query(record, [...key, nowAt, ...more]);
     if ((rows[0]?.failures ?? 0) >= OUTAGE_FAILURES) await client.query(DUE_AGAIN, [...key, nowAt]);
   }
 }

@@ -33,9 +33,25 @@ const webhookSchema = z.object({
 });
 type PagerEvent = z.output<typeof webhookSchema>['event'];
 
+/** Whatever was done before it opened was done about another one. */
 const LIVE_ALERT = `
 select id::text as id, severity, acknowledged_at is not null as "isAcknowledged" from alerting.alert
- where world = $1 and dedupe_key = $2 and state = 'open'`;
+ where world = $1 and dedupe_key = $2 and state = 'open' and opened_at <= $3`;
+
+interface LiveAlert extends Record<string, unknown> {
+  id: string;
+  severity: Severity;
+  isAcknowledged: boolean;
+}
+
+/** Events that say how an incident is. */
+const STATES: Readonly<Record<string, 'triggered' | 'acknowledged' | 'resolved'>> = {
+  'incident.triggered': 'triggered',
+  'incident.reopened': 'triggered',
+  'incident.acknowledged': 'acknowledged',
+  'incident.unacknowledged': 'triggered',
+  'incident.resolved': 'resolved',
+};
 
 /** The same as was said last, once more; not while that waits already. Index: notification_of_alert. */
 const SAY_AGAIN = `
@@ -51,8 +67,10 @@ select n.alert_id, n.dedupe_key, n.world, n.channel, n.recipient, 'trigger', 're
  order by n.id desc limit 1`;
 
 /**
- * Where PagerDuty tells what people did: `POST /inbound/pagerduty`. What it says is worked before it is answered, and what
- * it repeats is known by its id.
+ * Where PagerDuty tells what people did: `POST /inbound/pagerduty`. What it says is worked before it is answered; what it
+ * repeats is known by the event's id, which is signed, as the header's is not.
+ *
+ * Webhooks come in any order. Invariant: what is older than what is known, or than the alert, moves nothing.
  */
 export class PagerDoor implements InboundPager {
   private taken = 0;
@@ -67,7 +85,7 @@ export class PagerDoor implements InboundPager {
     },
   ) {}
 
-  async take(given: { signature: string; webhookId: string; body: Buffer }): Promise<InboundAnswer> {
+  async take(given: { signature: string; body: Buffer }): Promise<InboundAnswer> {
     const { channels, log } = this.deps;
     const secrets = channels().flatMap(({ world, webhookSecrets }) =>
       webhookSecrets.map((secret) => ({ secret, world })),
@@ -81,7 +99,7 @@ export class PagerDoor implements InboundPager {
       return { status: 200, detail: 'Signed, and not understood.' };
     }
     const { event } = parsed.data;
-    const id = `${signed.world}:${given.webhookId === '' ? event.id : given.webhookId}`;
+    const id = `${signed.world}:${event.id}`;
     try {
       if (await this.isKnown(id)) return { status: 200, detail: 'Known already.' };
       await this.work(signed.world, event);
@@ -119,62 +137,48 @@ export class PagerDoor implements InboundPager {
     const dedupeKey = event.data.incident_key;
     if (dedupeKey == null || event.data.id === undefined) return;
     const nowAt = clock.now();
-    const note = (state: 'triggered' | 'acknowledged' | 'resolved'): Promise<number> => {
-      const incident = { id: event.data.id ?? '', state, occurredAt: new Date(event.occurred_at) };
-      return noteIncident(database, world, dedupeKey, incident, nowAt, true);
-    };
+    const occurredAt = new Date(event.occurred_at);
     log.info({ world, event: event.event_type, dedupeKey }, 'PagerDuty says');
+    const state = STATES[event.event_type];
+    if (state === undefined) return;
+    const incident = { id: event.data.id, state, occurredAt };
+    if (!(await noteIncident(database, world, dedupeKey, incident, nowAt, true))) return;
+    const alert = await this.liveAlert(world, dedupeKey, occurredAt);
+    if (alert === null) return;
     switch (event.event_type) {
-      case 'incident.triggered':
-      case 'incident.reopened':
-        await note('triggered');
-        return;
       case 'incident.acknowledged':
-        await note('acknowledged');
-        return this.acknowledge(world, dedupeKey, event, nowAt);
+        return this.acknowledge(alert, event, nowAt);
       case 'incident.unacknowledged':
-        await note('triggered');
-        return this.unacknowledge(world, dedupeKey, personOf(event) ?? 'PagerDuty');
+        return this.unacknowledge(alert, personOf(event) ?? 'PagerDuty');
       case 'incident.resolved':
-        await note('resolved');
-        return this.resolved(world, dedupeKey, event, nowAt);
+        return this.resolved(alert, event, nowAt);
       default:
     }
   }
 
-  private async acknowledge(world: World, dedupeKey: string, event: PagerEvent, nowAt: Date): Promise<void> {
+  private async acknowledge(alert: LiveAlert, event: PagerEvent, nowAt: Date): Promise<void> {
     // Our own acknowledgement, come back to us, names no person.
     const person = personOf(event);
-    const alert = await this.liveAlert(world, dedupeKey);
-    if (person === null || alert === null) return;
+    if (person === null) return;
     const nextLookAt = new Date(nowAt.getTime() + NEXT_LOOK_MS[alert.severity]);
     await this.deps.alerts.acknowledge(alert.id, person, 'acknowledged in PagerDuty', nextLookAt);
   }
 
-  private async unacknowledge(world: World, dedupeKey: string, by: string): Promise<void> {
-    const alert = await this.liveAlert(world, dedupeKey);
-    if (alert?.isAcknowledged === true) await this.deps.alerts.unacknowledge(alert.id, by);
+  private async unacknowledge({ id, isAcknowledged }: LiveAlert, by: string): Promise<void> {
+    if (isAcknowledged) await this.deps.alerts.unacknowledge(id, by);
   }
 
   /** Whoever resolves there believes that it is over. While the signal is open it is not, and they are told so. */
-  private async resolved(world: World, dedupeKey: string, event: PagerEvent, nowAt: Date): Promise<void> {
-    const alert = await this.liveAlert(world, dedupeKey);
-    if (alert === null) return;
+  private async resolved(alert: LiveAlert, event: PagerEvent, nowAt: Date): Promise<void> {
     const by = personOf(event) ?? 'PagerDuty';
-    if (alert.isAcknowledged) await this.deps.alerts.unacknowledge(alert.id, `${by} (resolved it in PagerDuty)`);
+    await this.unacknowledge(alert, `${by} (resolved it in PagerDuty)`);
     const tryAt = new Date(nowAt.getTime() + STILL_FAILING_AFTER_MS);
     await this.deps.database.query(SAY_AGAIN, [alert.id, nowAt, tryAt]);
-    this.deps.log.warn({ world, dedupeKey, by }, 'resolved in PagerDuty, and still so: it is told again');
+    this.deps.log.warn({ alert: alert.id, by }, 'resolved in PagerDuty, and still so: it is told again');
   }
 
-  private async liveAlert(
-    world: World,
-    dedupeKey: string,
-  ): Promise<{ id: string; severity: Severity; isAcknowledged: boolean } | null> {
-    const [row] = await this.deps.database.rows<{ id: string; severity: Severity; isAcknowledged: boolean }>(
-      LIVE_ALERT,
-      [world, dedupeKey],
-    );
+  private async liveAlert(world: World, dedupeKey: string, openedBy: Date): Promise<LiveAlert | null> {
+    const [row] = await this.deps.database.rows<LiveAlert>(LIVE_ALERT, [world, dedupeKey, openedBy]);
     return row ?? null;
   }
 }

@@ -1,3 +1,4 @@
+import { isNeverMuted, ruleNamed } from '../catalogue.js';
 import type { Notification, Sent } from './notification.js';
 import { cut, minuteOf, wordsOf, type PublicUrl, type Words } from './words.js';
 
@@ -14,6 +15,8 @@ export const TICKETS = 'tickets';
 export interface SecondChannel {
   /** How rows and the API name it. */
   readonly recipient: string;
+  /** Whether it says all of a message: what is cut off nobody hears of. */
+  fits(message: Message): boolean;
   tell(message: Message, signal: AbortSignal): Promise<Sent>;
   close(): void;
 }
@@ -24,7 +27,12 @@ export interface Planned {
   notifications: Notification[];
 }
 
-/** In one digest. What is more comes in the next. */
+/** What a plan depends on, beside what is due. */
+interface Way extends Pick<SecondChannel, 'fits'> {
+  hasPager: boolean;
+}
+
+/** In one digest, if its channel takes so many. What is more comes in the next. */
 export const DIGEST_MAX = 200;
 /** What is named in a digest by a line of its own, beside removals and missing orders, which all are. */
 const NAMED_MAX = 20;
@@ -33,21 +41,42 @@ const NAMED_MAX = 20;
  * How a flood is told: each by itself while there is room, the worst first; what is more goes together as one. In it every
  * removal and every missing order still has its line (invariant 9); the others are counted by name.
  *
- * @param due worst first
+ * @param due worst first; the last of them are in no message when a digest cannot hold them
  * @param free how many messages may go now
+ * @param way.fits whether the channel says all of a message
+ * @param way.hasPager whether a pager was to tell first, which is what is doubted
  */
-export function planMessages(due: readonly Notification[], free: number, publicUrl: PublicUrl): Planned[] {
-  if (due.length <= free) return due.map((one) => single(one, publicUrl));
+export function planMessages(
+  due: readonly Notification[],
+  free: number,
+  publicUrl: PublicUrl,
+  way: Way = { fits: () => true, hasPager: true },
+): Planned[] {
+  if (due.length <= free) return due.map((one) => single(one, publicUrl, way));
   if (free <= 0) return [];
-  const alone = due.slice(0, free - 1).map((one) => single(one, publicUrl));
-  const rest = due.slice(free - 1, free - 1 + DIGEST_MAX);
-  const [only] = rest;
-  return [...alone, rest.length === 1 && only ? single(only, publicUrl) : digest(rest, publicUrl)];
+  const alone = due.slice(0, free - 1).map((one) => single(one, publicUrl, way));
+  return [...alone, fullest(due.slice(free - 1, free - 1 + DIGEST_MAX), publicUrl, way)];
 }
 
-function single(notification: Notification, publicUrl: PublicUrl): Planned {
+/** As much of the worst as one message holds; the first whatever its length. */
+function fullest(rest: readonly Notification[], publicUrl: PublicUrl, way: Way): Planned {
+  const holding = (count: number): Planned => {
+    const [only] = rest;
+    return count === 1 && only ? single(only, publicUrl, way) : digest(rest.slice(0, count), publicUrl, way);
+  };
+  let held = holding(1);
+  for (let [least, most] = [2, rest.length]; least <= most; ) {
+    const count = Math.ceil((least + most) / 2);
+    const tried = holding(count);
+    if (way.fits(tried.message)) [held, least] = [tried, count + 1];
+    else most = count - 1;
+  }
+  return held;
+}
+
+function single(notification: Notification, publicUrl: PublicUrl, { hasPager }: Way): Planned {
   const words = wordsOf(notification, publicUrl);
-  const isInDoubt = notification.recipient !== TICKETS && notification.body.name !== 'notifier-failing';
+  const isInDoubt = hasPager && notification.recipient !== TICKETS && notification.body.name !== 'notifier-failing';
   const why =
     notification.action === 'trigger' && isInDoubt
       ? ['The pager has not confirmed that anybody is paged for this; so it comes this way too.']
@@ -58,7 +87,7 @@ function single(notification: Notification, publicUrl: PublicUrl): Planned {
   };
 }
 
-function digest(rest: readonly Notification[], publicUrl: PublicUrl): Planned {
+function digest(rest: readonly Notification[], publicUrl: PublicUrl, { hasPager }: Way): Planned {
   const [first] = rest;
   const isNamed = new Set([...rest.filter(isNeverFolded), ...rest.slice(0, NAMED_MAX)]);
   const named = rest.filter((one) => isNamed.has(one)).map(lineOf);
@@ -67,7 +96,7 @@ function digest(rest: readonly Notification[], publicUrl: PublicUrl): Planned {
     const name = `${one.body.name}, ${one.action === 'resolve' ? 'resolved' : `SEV${one.severity}`}`;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
-  const isInDoubt = first?.recipient !== TICKETS;
+  const isInDoubt = hasPager && first?.recipient !== TICKETS;
   const doubt = isInDoubt ? ['The pager has not confirmed that anybody is paged for these.'] : [];
   const others = [...counts].map(([name, count]) => `and ${count} more: ${name}`);
   const links =
@@ -88,10 +117,8 @@ function lineOf({ action, severity, summary, body }: Notification): string {
   return `[${verb}] ${cut(summary, 300)} (since ${minuteOf(body.since)}, runbook ${body.runbook})`;
 }
 
-/** Names of the alerts that invariant 9 is about. A test holds them against the catalogue. */
-const NEVER_FOLDED: ReadonlySet<string> = new Set(['subscription-removed', 'orders-missing']);
-
 /** Invariant 9: never folded into a count, whatever else happens. */
 export function isNeverFolded({ body }: Pick<Notification, 'body'>): boolean {
-  return NEVER_FOLDED.has(body.name);
+  const rule = ruleNamed(body.name);
+  return rule !== undefined && isNeverMuted(rule);
 }

@@ -82,7 +82,7 @@ export class Sender {
       const sent: Sent =
         pager === null
           ? { outcome: 'refused', detail: 'no pager is configured' }
-          : await pager.send(notification, signal);
+          : lastWay(channels, notification, await pager.send(notification, signal));
       const rest = claim.notifications.slice(index + 1);
       await this.settle(claim, [notification], sent, isProof && pager !== null, rest);
       if (sent.outcome === 'failed' || sent.outcome === 'throttled') {
@@ -94,7 +94,7 @@ export class Sender {
   }
 
   private async tellSecond(
-    { world, publicUrl }: WorldChannels,
+    { world, pager, publicUrl }: WorldChannels,
     second: SecondChannel,
     recipient: string,
     signal: AbortSignal,
@@ -107,7 +107,12 @@ export class Sender {
       return { rows: slots === 0 ? 0 : DIGEST_MAX, used: (count) => Math.min(slots, count) };
     });
     if (claim === null) return false;
-    const planned = planMessages(claim.notifications, Math.max(free, FIRST_DIGEST_SLOT), publicUrl);
+    const planned = planMessages(claim.notifications, Math.max(free, FIRST_DIGEST_SLOT), publicUrl, {
+      fits: (message) => second.fits(message),
+      hasPager: pager !== null,
+    });
+    const isPlanned = new Set(planned.flatMap(({ notifications }) => notifications));
+    await outbox.giveBack(claim.notifications.filter((each) => !isPlanned.has(each)));
     for (const [index, { message, notifications }] of planned.entries()) {
       const isAtEnd = signal.aborted || !this.hasTime(claim);
       const sent = isAtEnd ? null : await second.tell(message, signal);
@@ -153,4 +158,10 @@ export class Sender {
       throw error;
     }
   }
+}
+
+/** What a pager will never take, the second channel says. Without one a page is tried again: it may be mended there. */
+function lastWay({ second }: WorldChannels, { action, body }: Notification, sent: Sent): Sent {
+  if (sent.outcome !== 'refused' || second !== null || action !== 'trigger' || body.class !== 'page') return sent;
+  return { outcome: 'failed', answered: true, detail: sent.detail };
 }

@@ -9,9 +9,8 @@ import { cut } from './words.js';
 // Source: Slack, "Reference: blocks": a header's text 150, a section's text 3,000 characters.
 const HEADER_CHARS_MAX = 150;
 const SECTION_CHARS_MAX = 3_000;
-/** Answers by which it says that it will not take this message, as it is, ever. */
-const NEVER = new Set([400, 413, 422]);
-
+// A message takes 50 blocks, and is cut after 40,000 characters: these many sections are within both.
+const SECTIONS_MAX = 12;
 /**
  * A webhook in the shape of Slack's incoming webhooks, `{text, blocks}`, which Mattermost and others read as well.
  *
@@ -28,6 +27,10 @@ export class SlackWebhook implements SecondChannel {
     },
   ) {
     this.recipient = new URL(options.settings.url).host;
+  }
+
+  fits({ lines }: Message): boolean {
+    return sectionsOf(lines).length <= SECTIONS_MAX;
   }
 
   async tell(message: Message, signal: AbortSignal): Promise<Sent> {
@@ -56,7 +59,7 @@ export class SlackWebhook implements SecondChannel {
     if (status >= 200 && status < 300) return { outcome: 'taken' };
     const waitMs = retryAfterMs(headers, clock.nowMs());
     if (status === 429) return { outcome: 'throttled', retryAfterMs: waitMs, detail };
-    if (NEVER.has(status)) return { outcome: 'refused', detail };
+    // The last way there is: nothing is refused for good, whatever it answers.
     return { outcome: 'failed', answered: true, retryAfterMs: waitMs, detail };
   }
 
@@ -71,16 +74,30 @@ export function signature(secret: string, seconds: number, body: string): string
 
 /** Source: Slack, "Sending messages using incoming webhooks": `text` is what notifications show; blocks are the message. */
 function slackMessage({ title, lines, links }: Message): object {
-  const text = lines.map(escape).join('\n');
+  const sections = sectionsOf(lines).slice(0, SECTIONS_MAX);
   const buttons = links.map(({ href, text: label }) => `<${href}|${escape(label)}>`).join(' · ');
   return {
     text: escape(title),
     blocks: [
       { type: 'header', text: { type: 'plain_text', text: cut(title, HEADER_CHARS_MAX) } },
-      ...(text === '' ? [] : [{ type: 'section', text: { type: 'mrkdwn', text: cut(text, SECTION_CHARS_MAX) } }]),
+      ...sections.map((text) => ({ type: 'section', text: { type: 'mrkdwn', text } })),
       ...(buttons === '' ? [] : [{ type: 'context', elements: [{ type: 'mrkdwn', text: buttons }] }]),
     ],
   };
+}
+
+/** Lines together, as many as a section holds; no line is in two. */
+function sectionsOf(lines: readonly string[]): string[] {
+  const sections: string[] = [];
+  for (const line of lines) {
+    // Cut before it is escaped, or it could end within an entity; one character may become five.
+    const whole = escape(line);
+    const text = whole.length <= SECTION_CHARS_MAX ? whole : escape(cut(line, SECTION_CHARS_MAX / 5));
+    const last = sections.at(-1);
+    if (last === undefined || last.length + 1 + text.length > SECTION_CHARS_MAX) sections.push(text);
+    else sections[sections.length - 1] = `${last}\n${text}`;
+  }
+  return sections.filter((text) => text !== '');
 }
 
 /** Slack's three control characters. */

@@ -15,6 +15,8 @@ const PAUSE_MS = 10_000;
 const BEAT_EVERY_MS = 60_000;
 /** Whoever is ill leaves the beat to others that are well, and speaks only when nobody has for so long. */
 const ILL_AFTER_MS = 150_000;
+/** Shorter outages of every channel at once are retried, and hurt nobody. */
+const MUTE_MS = 5 * 60_000;
 const TEST_EVERY_MS = 86_400_000;
 const TEST_PAUSE_MS = 60_000;
 const DEADLINE_MS = 8_000;
@@ -41,13 +43,15 @@ export interface Beat {
  * once a day the whole way to the pager is walked.
  *
  * Invariant: no beat without proof. It goes out only while the loops that turn signals into alerts and tell of them have
- * had good rounds; that this process runs proves nothing.
+ * had good rounds, and while somebody can be told; that this process runs proves nothing.
  */
 export class Watchdog {
   constructor(
     private readonly deps: {
       database: Database;
       rounds: Rounds;
+      /** Since when nobody at all can be told of a page in a world; `null` = somebody can. */
+      muteSince: (world: World) => Promise<Date | null>;
       channels: () => readonly WorldChannels[];
       /** The loops whose silence is ours. */
       loops: () => readonly LoopHealth[];
@@ -81,14 +85,21 @@ export class Watchdog {
   }
 
   private async beat({ world, heartbeatUrl }: WorldChannels, signal: AbortSignal): Promise<void> {
-    const { rounds, http, beaten, log } = this.deps;
+    const { rounds, http, beaten, clock, log } = this.deps;
     if (heartbeatUrl === null) return;
     const judged = this.deps.loops().map(judgeLoop);
     const ill = judged.filter(({ state }) => state === 'dead' || state === 'failing');
-    const isWell = judged.length > 0 && judged.every(({ state }) => state === 'ok');
-    if (!isWell && ill.length === 0) return; // starting: nothing is proved yet, and nothing is wrong
-    if (!(await rounds.take(`heartbeat:${world}`, isWell ? BEAT_EVERY_MS : ILL_AFTER_MS))) return;
-    const why = ill.map(({ name, detail }) => `${name}: ${detail ?? 'not well'}`).join('\n');
+    const muteSince = await this.deps.muteSince(world);
+    const isMute = muteSince !== null && clock.nowMs() - muteSince.getTime() >= MUTE_MS;
+    const isWell = !isMute && judged.length > 0 && judged.every(({ state }) => state === 'ok');
+    if (!isWell && !isMute && ill.length === 0) return; // starting: nothing is proved yet, and nothing is wrong
+    // That nobody can be told is known to all processes alike: no other is well, and nobody is waited for.
+    const everyMs = isWell || isMute ? BEAT_EVERY_MS : ILL_AFTER_MS;
+    if (!(await rounds.take(`heartbeat:${world}`, everyMs))) return;
+    const why = [
+      ...(isMute ? [`nobody can be told since ${muteSince.toISOString()}: every channel fails`] : []),
+      ...ill.map(({ name, detail }) => `${name}: ${detail ?? 'not well'}`),
+    ].join('\n');
     const result = await http.request({
       method: 'POST',
       url: isWell ? heartbeatUrl : failUrl(heartbeatUrl),

@@ -24,3 +24,12 @@ export function canConfirm({ pager, webhookSecrets }: WorldChannels): boolean {
 
 /** The route that everything that is no page goes by. */
 export const ROUTINE: Route = 'routine';
+
+/** Who is there to be told. */
+export interface Audience {
+  hasPager: boolean;
+  /** The second channel, as rows name it. */
+  second: string | null;
+  /** Where alerts go that can wait for the next working day; `none` = they are listed. */
+  tickets: WorldChannels['tickets'];
+}

@@ -91,7 +91,7 @@ export const DELIVERY_RULES: readonly AlertRule[] = [
     class: 'page',
     severity: () => 2,
     forMs: MINUTE_MS,
-    inhibitedBy: [{ by: 'destination-outage', equal: [] }],
+    // It waits although no destination holds it up: that one is out is no reason for it.
     key: () => 'delivery:queue:old',
     runbook: 'queue-old',
     summary: (seen) =>

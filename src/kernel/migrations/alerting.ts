@@ -76,6 +76,16 @@ create table alerting.alert_change (
 );
 create index alert_change_of on alerting.alert_change (alert_id, seq);
 
+-- Invariant 11: nobody edits history, not even this service.
+create function alerting.refuse_to_edit_history() returns trigger language plpgsql as $$
+begin
+  raise exception '% is appended to, never changed', tg_table_name using errcode = 'integrity_constraint_violation';
+end $$;
+create trigger appended before update or delete on alerting.alert_change
+  for each row execute function alerting.refuse_to_edit_history();
+create trigger never_emptied before truncate on alerting.alert_change
+  for each statement execute function alerting.refuse_to_edit_history();
+
 create table alerting.silence (
   id bigint generated always as identity primary key,
   name text, shop text, destination text,     -- all that is given must match

@@ -10,6 +10,7 @@ create table alerting.recipient (
   failing_since timestamptz,
   blocked_until timestamptz,                  -- nothing is sent before
   taken_at timestamptz,                       -- when it last took something
+  refused_at timestamptz,                     -- when it last said that it will never take something
   last_error text,
   primary key (world, channel, recipient)
 );

@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CATALOGUE, isNeverMuted } from '../../../src/alerting/catalogue.js';
 import type { Notification } from '../../../src/alerting/notify/notification.js';
+import { SlackWebhook } from '../../../src/alerting/notify/slack-webhook.js';
+import { ManualClock } from '../../../src/kernel/clock.js';
 import { DIGEST_MAX, isNeverFolded, planMessages, TICKETS } from '../../../src/alerting/notify/second-channel.js';
 
 const NAMES = ['subscription-removed', 'orders-missing', 'orders-late', 'queue-old'] as const;
@@ -78,6 +80,43 @@ describe('what the second channel says', () => {
     expect(textOf(planMessages([said(1, 'queue-old')], 5, null))).toMatch(doubt);
     expect(textOf(planMessages([said(1, 'queue-old', { recipient: TICKETS })], 5, null))).not.toMatch(doubt);
     expect(textOf(planMessages([said(1, 'notifier-failing')], 5, null))).not.toMatch(doubt);
+    const alone = { fits: () => true, hasPager: false };
+    expect(textOf(planMessages([said(1, 'queue-old'), said(2, 'queue-old')], 1, null, alone))).not.toMatch(doubt);
+  });
+});
+
+describe('a webhook in the shape of Slack', () => {
+  it('has in what is posted each removal that is settled with it, within the limits of its blocks', async () => {
+    const bodies: string[] = [];
+    const webhook = new SlackWebhook({
+      settings: { url: 'http://hooks.example.com/services/T0' },
+      http: {
+        request: ({ body }) => {
+          bodies.push(String(body));
+          return Promise.resolve({ kind: 'answer', status: 200, headers: {}, body: '', complete: true });
+        },
+      },
+      clock: new ManualClock(0),
+    });
+    const removal = (id: number) => {
+      const shop = `shop-${String(id).padStart(3, '0')}-of-a-group-with-a-long-name.myshopify.com`;
+      const summary = `The subscription of ${shop} to orders/paid & what is <like> it was removed: no order comes in`;
+      return said(id, 'subscription-removed', { summary });
+    };
+    let due = Array.from({ length: 120 }, (_, id) => removal(id));
+    for (let round = 0; due.length > 0 && round < 10; round++) {
+      for (const { message, notifications } of planMessages(due, 1, null, { fits: (each) => webhook.fits(each), hasPager: true })) {
+        await webhook.tell(message, new AbortController().signal);
+        const { blocks } = JSON.parse(bodies.at(-1) ?? '') as { blocks: { text: { text: string } }[] };
+        expect(blocks.length).toBeLessThanOrEqual(50);
+        for (const { text } of blocks) expect(text.text.length).toBeLessThanOrEqual(3_000);
+        const text = blocks.map((block) => block.text.text).join('\n');
+        for (const { summary } of notifications) expect(text).toContain(/shop-\d+-[^ ]+/.exec(summary)?.[0]);
+        due = due.slice(notifications.length);
+      }
+    }
+    expect(due).toEqual([]);
+    expect(bodies.length).toBeLessThanOrEqual(2);
   });
 });
 

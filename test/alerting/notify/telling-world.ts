@@ -27,6 +27,7 @@ export interface Page {
   route?: string;
   severity?: Severity;
   class?: 'page' | 'ticket';
+  reason?: NotificationReason;
 }
 
 /** Telling, with the outside that it speaks to over real TLS, and time that stands still until it is told to go on. */
@@ -115,9 +116,8 @@ export class TellingWorld {
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
         const signature = String(request.headers['x-pagerduty-signature'] ?? '');
-        const webhookId = String(request.headers['x-webhook-id'] ?? '');
         void notifier.door
-          .take({ signature, webhookId, body: Buffer.concat(chunks) })
+          .take({ signature, body: Buffer.concat(chunks) })
           .then(({ status }) => response.writeHead(status).end());
       });
     });
@@ -149,7 +149,7 @@ export class TellingWorld {
     alertId: string,
     page: Page,
     action: 'trigger' | 'acknowledge' | 'resolve' = 'trigger',
-    reason: NotificationReason = action === 'resolve' ? 'resolved' : 'new',
+    reason: NotificationReason = action === 'resolve' ? 'resolved' : (page.reason ?? 'new'),
   ): Promise<void> {
     const { key, name = 'orders-late', route = 'routine', severity = 2 } = page;
     const body: NotificationBody = {

@@ -96,6 +96,19 @@ describe('a page', () => {
     expect(world.heard.filter((each) => each.endsWith(LATE.key))).toEqual([`trigger ${LATE.key}`]);
   });
 
+  it('that is graver is not held back by one of its key that was put off', async () => {
+    world.process();
+    const id = await world.page({ ...LATE, severity: 3 });
+    await world.live(2_000);
+    await world.say(id, { ...LATE, severity: 3, reason: 'repeated' });
+    await world.database.query(`update alerting.notification set try_at = $1 where reason = 'repeated'`, [
+      new Date(world.clock.nowMs() + 120_000),
+    ]);
+    await world.say(id, { ...LATE, severity: 1, reason: 'changed' });
+    await world.live(3_000);
+    expect(world.heard.filter((each) => each === `trigger ${LATE.key}`)).toHaveLength(3);
+  });
+
   it('keeps below what the pager takes of one key in a minute', async () => {
     world.process(world.settings({}, { webhookSecrets: [] }));
     for (let index = 0; index < 200; index++) await world.page({ key: `key-${index}` });
@@ -193,6 +206,33 @@ describe('what the pager may do', () => {
     expect(await world.openSignals()).toContain('notifier-failing real/pagerduty/removed: refuses what it is sent');
     expect(world.log).not.toContain('f'.repeat(32));
   });
+
+  it('refuse a ticket, and it is seen to, until it takes something again', async () => {
+    const keys = { ...world.pager.routingKeys, removed: 'f'.repeat(32) };
+    const notifier = world.process(world.settings({}, { routingKeys: keys }));
+    await world.page({ ...REMOVED, class: 'ticket' });
+    await world.live(20_000);
+    const health = async () => (await notifier.watch.channels())[0]?.recipients.find((one) => one.recipient === 'removed');
+    expect(await health()).toMatchObject({ state: 'failing', takenAt: null, lastError: expect.stringContaining('400') });
+    expect(await world.openSignals()).toEqual(['notifier-failing real/pagerduty/removed: refuses what it is sent']);
+    notifier.configure('real', world.settings(), world.pager.ca);
+    await world.page({ ...REMOVED, key: 'next', class: 'ticket' });
+    await world.live(130_000);
+    expect(await health()).toMatchObject({ state: 'ok' });
+    expect(await world.openSignals()).toEqual([]);
+  });
+
+  it('refuse a page that nobody else can say: it is tried until it is taken', async () => {
+    const keys = { ...world.pager.routingKeys, removed: 'f'.repeat(32) };
+    const alone = { secondChannel: undefined };
+    const notifier = world.process(world.settings(alone, { routingKeys: keys }));
+    await world.page(REMOVED);
+    await world.live(90_000);
+    expect(await world.openSignals()).toEqual([expect.stringMatching(/^notifier-failing real\/pagerduty\/removed/)]);
+    notifier.configure('real', world.settings(alone), world.pager.ca);
+    await world.live(400_000);
+    expect(world.heard).toContain(`trigger ${REMOVED.key}`);
+  }, 60_000);
 
   it('sends again, with the same key, what was taken and whose answer was lost', async () => {
     world.process();
@@ -303,6 +343,35 @@ describe('confirmation', () => {
     expect(await world.openSignals()).toEqual([]);
   });
 
+  it('that does not come is said again when it is graver, and when it is told again', async () => {
+    world.process(world.settings({}, { token: world.pager.token }));
+    await world.live(0);
+    await world.pager.become('unheard');
+    const id = await world.page({ ...LATE, severity: 3 });
+    await world.live(60_000);
+    await world.say(id, { ...LATE, severity: 1, reason: 'changed' });
+    await world.say(id, { ...LATE, severity: 1, reason: 'repeated' });
+    await world.live(60_000);
+    await world.say(id, { ...LATE, severity: 1, reason: 'repeated' });
+    await world.live(60_000);
+    const mails = world.mail.mails.map(({ subject, text }) => `${subject.slice(0, 6)} ${/It is still so/.test(text)}`);
+    expect(mails).toEqual(['[SEV3] false', '[SEV1] true', '[SEV1] true']);
+  });
+
+  it('is not had from an incident of before that somebody has acknowledged', async () => {
+    world.process(world.settings({}, { token: world.pager.token }));
+    const id = await world.page(LATE);
+    await world.live(10_000);
+    const old = world.pager.incidents.list.find(({ key }) => key === LATE.key);
+    world.pager.act(old?.id ?? '', 'acknowledged');
+    await world.database.query(`update alerting.alert set state = 'closed' where id = $1`, [id]);
+    await world.pager.become('unheard');
+    world.clock.advance(600_000);
+    await world.page(LATE);
+    await world.live(60_000);
+    expect(world.mail.mails.map(({ subject }) => subject)).toEqual([`[SEV2] orders-late of ${LATE.key}`]);
+  });
+
   it('says over the second channel that it is over, to whom it was told there', async () => {
     world.process(world.settings({}, { token: world.pager.token }));
     await world.live(0);
@@ -350,6 +419,29 @@ describe('the second channel', () => {
       ),
     ).toEqual([]);
   }, 120_000);
+
+  it('that will not take a message gets it again, and is seen to fail', async () => {
+    const { createServer } = await import('node:http');
+    let status = 400;
+    let taken = 0;
+    const server = createServer((request, response) => {
+      request.resume().on('end', () => response.writeHead(status).end());
+      if (status === 200) taken += 1;
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    const port = typeof address === 'object' && address ? address.port : 0;
+    const secondChannel = { kind: 'webhook' as const, url: `http://127.0.0.1:${port}/services/T0` };
+    world.process(world.settings({ pagerduty: undefined, secondChannel }));
+    await world.page(REMOVED);
+    await world.live(90_000);
+    expect(await world.openSignals()).toEqual([expect.stringMatching(/^notifier-failing real\/second\/127/)]);
+    status = 200;
+    await world.live(400_000);
+    server.close();
+    expect(taken).toBe(1);
+    expect(await world.openSignals()).toEqual([]);
+  }, 60_000);
 
   it('is a signed webhook in the shape of Slack where that is configured', async () => {
     const { createServer } = await import('node:http');

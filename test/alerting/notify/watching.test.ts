@@ -123,6 +123,21 @@ describe('the heartbeat', () => {
     expect(checks.pings.at(-1)).toMatchObject({ kind: 'fail', body: 'tell-removed: no good round for 90 s' });
   });
 
+  it('says that it is ill while nobody can be told, though every loop is well', async () => {
+    world.loops = [loop()];
+    const secondChannel = { kind: 'webhook' as const, url: 'http://127.0.0.1:1/nobody' };
+    world.process(world.settings({ heartbeatUrl: url, secondChannel }));
+    await world.live(0);
+    await world.pager.become('down');
+    for (const route of ['removed', 'orders', 'routine']) await world.page({ key: route, route });
+    await world.live(420_000);
+    world.loops = [loop()];
+    expect(checks.pings.at(-1)).toMatchObject({ kind: 'fail', body: expect.stringContaining('nobody can be told') });
+    await world.pager.become('calm');
+    await world.live(120_000);
+    expect(checks.pings.at(-1)).toMatchObject({ kind: 'success' });
+  }, 60_000);
+
   it('is left to a process that is well, and says nothing before anything is proved', async () => {
     world.loops = [];
     world.process(world.settings({ heartbeatUrl: url }));
@@ -140,6 +155,30 @@ describe('the heartbeat', () => {
     expect(world.log).toContain('the heartbeat was not heard');
     expect(world.log).not.toContain('gone-0000');
   });
+});
+
+describe('a recipient that fails', () => {
+  it('stays one signal while another process tells in another world only', async () => {
+    world.process();
+    const other = world.process();
+    other.configure('real', null);
+    other.configure('sandbox', world.settings(), world.pager.ca);
+    await world.live(0);
+    await world.pager.become('down');
+    await world.page({ key: 'a' });
+    await world.live(120_000);
+    const told = (await world.signals.changes('0', 100)).filter(({ signal }) => signal.subject.startsWith('real/'));
+    expect(told.map(({ change }) => change)).toEqual(['opened']);
+  });
+});
+
+it('no pager where none is configured is nothing that fails: the second channel tells, and that is all', async () => {
+  world.process(world.settings({ pagerduty: undefined }));
+  await world.page({ key: 'a' });
+  await world.live(120_000);
+  expect(world.mail.mails).toHaveLength(1);
+  expect(world.mail.mails[0]?.text).not.toMatch(/The pager has not confirmed/);
+  expect(await world.openSignals()).toEqual([]);
 });
 
 describe('the way to the pager', () => {
