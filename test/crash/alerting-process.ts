@@ -54,7 +54,7 @@ const alerting = new Alerting({
   http: new HttpOut(null),
   meter: metrics.getMeter('test'),
   heartbeats: { heartbeats: () => Promise.resolve([]) },
-  settings: { tickets: settings.tickets, alertmanagerUrl: null },
+  settings: { alertmanagerUrl: null },
 });
 alerting.notifier.configure('real', settings, ca);
 alerting.start();
