@@ -75,9 +75,7 @@ export class ChannelWatch implements NotifierReader {
       const why = 'PagerDuty has switched our webhook subscription off for a day, after answers it did not take';
       await this.deps.signals.replace('notifier-failing', `${world}/`, [
         ...rows.filter((row) => row.world === world).flatMap((row) => findingOf(row, nowMs) ?? []),
-        ...(since === undefined
-          ? []
-          : [finding({ world, channel: 'pagerduty', recipient: 'webhooks' }, why, since)]),
+        ...(since === undefined ? [] : [finding({ world, channel: 'pagerduty', recipient: 'webhooks' }, why, since)]),
       ]);
     }
   }
@@ -101,7 +99,8 @@ export class ChannelWatch implements NotifierReader {
     const ways = rows.filter(({ channel }) => channel !== 'alertmanager');
     const channels = this.deps.channels().find((each) => each.world === world);
     const tried = new Set(ways.map(({ channel }) => channel));
-    const isEachTried = (channels?.pager == null || tried.has('pagerduty')) && (channels?.second == null || tried.has('second'));
+    const isEachTried =
+      (channels?.pager == null || tried.has('pagerduty')) && (channels?.second == null || tried.has('second'));
     const since = ways.map(({ failingSince }) => failingSince);
     if (ways.length === 0 || !isEachTried || since.includes(null)) return null;
     return new Date(Math.max(...since.map((each) => each?.getTime() ?? 0)));

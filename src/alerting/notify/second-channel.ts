@@ -65,7 +65,7 @@ function fullest(rest: readonly Notification[], publicUrl: PublicUrl, way: Way):
     return count === 1 && only ? single(only, publicUrl, way) : digest(rest.slice(0, count), publicUrl, way);
   };
   let held = holding(1);
-  for (let [least, most] = [2, rest.length]; least <= most; ) {
+  for (let [least, most] = [2, rest.length]; least <= most;) {
     const count = Math.ceil((least + most) / 2);
     const tried = holding(count);
     if (way.fits(tried.message)) [held, least] = [tried, count + 1];

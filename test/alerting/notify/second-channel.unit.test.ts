@@ -105,7 +105,10 @@ describe('a webhook in the shape of Slack', () => {
     };
     let due = Array.from({ length: 120 }, (_, id) => removal(id));
     for (let round = 0; due.length > 0 && round < 10; round++) {
-      for (const { message, notifications } of planMessages(due, 1, null, { fits: (each) => webhook.fits(each), hasPager: true })) {
+      for (const { message, notifications } of planMessages(due, 1, null, {
+        fits: (each) => webhook.fits(each),
+        hasPager: true,
+      })) {
         await webhook.tell(message, new AbortController().signal);
         const { blocks } = JSON.parse(bodies.at(-1) ?? '') as { blocks: { text: { text: string } }[] };
         expect(blocks.length).toBeLessThanOrEqual(50);

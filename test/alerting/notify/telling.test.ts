@@ -212,8 +212,13 @@ describe('what the pager may do', () => {
     const notifier = world.process(world.settings({}, { routingKeys: keys }));
     await world.page({ ...REMOVED, class: 'ticket' });
     await world.live(20_000);
-    const health = async () => (await notifier.watch.channels())[0]?.recipients.find((one) => one.recipient === 'removed');
-    expect(await health()).toMatchObject({ state: 'failing', takenAt: null, lastError: expect.stringContaining('400') });
+    const health = async () =>
+      (await notifier.watch.channels())[0]?.recipients.find((one) => one.recipient === 'removed');
+    expect(await health()).toMatchObject({
+      state: 'failing',
+      takenAt: null,
+      lastError: expect.stringContaining('400'),
+    });
     expect(await world.openSignals()).toEqual(['notifier-failing real/pagerduty/removed: refuses what it is sent']);
     notifier.configure('real', world.settings(), world.pager.ca);
     await world.page({ ...REMOVED, key: 'next', class: 'ticket' });
