@@ -1,7 +1,7 @@
 import type { Meter } from '@opentelemetry/api';
 import type { Clock } from '../kernel/clock.js';
 import type { Database } from '../kernel/database.js';
-import type { Duty } from '../kernel/duty.js';
+import { DrivenDuties, type Duty, type Settled } from '../kernel/duty.js';
 import type { HttpOut } from '../kernel/http-out.js';
 import type { Logger } from '../kernel/log.js';
 import { Loop, type LoopHealth } from '../kernel/loop.js';
@@ -10,7 +10,7 @@ import type { PipelineReader, RegistryReader, World } from '../pipeline/contract
 import type { HeartbeatReader, ReconciliationDesk, SignalDesk, ThroughputReader } from '../monitoring/contract.js';
 import { InboundAlertmanager } from './alertmanager/inbound-alerts.js';
 import { OutboundAlertmanager } from './alertmanager/outbound-alerts.js';
-import { AlertBook } from './alerts/alert-desk.js';
+import { AlertBook } from './alerts/alert-book.js';
 import { AlertRound } from './alerts/alert-round.js';
 import { PageVolume } from './alerts/page-volume.js';
 import type { AlertRecord, Told } from './alerts/record.js';
@@ -71,8 +71,7 @@ export class Alerting {
   readonly inboundAlerts: InboundAlertmanager;
   private readonly work: readonly Duty[];
   private readonly loops: readonly Loop[];
-  /** When each duty last had nothing more to do; only for `settle`. */
-  private readonly restingSinceMs = new Map<Duty, number>();
+  private readonly driven: DrivenDuties;
 
   constructor(private readonly options: AlertingOptions) {
     const { database, clock, log, signals } = options;
@@ -84,6 +83,7 @@ export class Alerting {
     this.incidents = new Incidents({ ...options, alerts: this.alerts });
     this.notifier = new Notifier({ ...options, alerts: this.alerts, loops: () => this.health() });
     this.work = this.duties();
+    this.driven = new DrivenDuties(this.work, clock);
     this.loops = this.work.map((duty) => new Loop({ ...duty, clock, log }));
   }
 
@@ -94,23 +94,8 @@ export class Alerting {
   }
 
   /** As monitoring's: every duty whose pause is over, until it has nothing more to do, for who drives the clock. */
-  async settle(
-    pauseMs: (duty: Duty) => number = (duty) => duty.pauseMs,
-  ): Promise<{ busy: boolean; failed: { duty: string; error: unknown }[] }> {
-    const { signal } = new AbortController();
-    const failed: { duty: string; error: unknown }[] = [];
-    let busy = false;
-    for (const duty of this.work) {
-      const nowMs = this.options.clock.nowMs();
-      if (nowMs - (this.restingSinceMs.get(duty) ?? -Infinity) < pauseMs(duty)) continue;
-      try {
-        while ((await duty.round(signal)) === 'busy') busy = true;
-      } catch (error) {
-        failed.push({ duty: duty.name, error });
-      }
-      this.restingSinceMs.set(duty, nowMs);
-    }
-    return { busy, failed };
+  settle(pauseMs?: (duty: Duty) => number): Promise<Settled> {
+    return this.driven.settle(pauseMs);
   }
 
   health(): LoopHealth[] {

@@ -18,7 +18,7 @@ import type {
   ShopifyAdmin,
   ShopifyFiles,
 } from '../pipeline/contract.js';
-import type { Duty } from '../kernel/duty.js';
+import { DrivenDuties, type Duty, type Settled } from '../kernel/duty.js';
 import type { Vitals } from '../kernel/vitals.js';
 import type { HeartbeatReader, Slo, SloReader } from './contract.js';
 import { HealthWatch } from './health/health-watch.js';
@@ -120,8 +120,7 @@ export class Monitoring {
   private readonly leader: Leader;
   private readonly loops: Loop[];
   private readonly work: readonly Duty[];
-  /** When each duty last had nothing more to do; only for `settle`. */
-  private readonly restingSinceMs = new Map<Duty, number>();
+  private readonly driven: DrivenDuties;
 
   constructor(private readonly options: MonitoringOptions) {
     const { clock, log, database, pipeline } = options;
@@ -220,6 +219,7 @@ export class Monitoring {
       changed: () => this.loops.forEach((loop) => loop.wake()),
     });
     this.work = this.duties();
+    this.driven = new DrivenDuties(this.work, clock);
     this.loops = [
       ...this.work.map((duty) => new Loop({ ...duty, clock, log, round: this.led(duty) })),
       ...this.notices.loops(),
@@ -251,32 +251,9 @@ export class Monitoring {
   /**
    * Does every duty whose pause is over, until it has nothing more to do: for who drives the clock, instead of `start`. It
    * asks no lock, because who drives the clock is alone.
-   *
-   * A duty that fails is tried again at its next turn, as its loop would.
-   *
-   * @param pauseMs how long each rests when it had nothing to do; by default as `start` has it
-   * @returns whether any of them had something to do, and which failed
    */
-  async settle(
-    pauseMs: (duty: Duty) => number = (duty) => duty.pauseMs,
-  ): Promise<{ busy: boolean; failed: { duty: string; error: unknown }[] }> {
-    const { signal } = new AbortController();
-    const failed: { duty: string; error: unknown }[] = [];
-    const done: string[] = [];
-    let busy = false;
-    for (const duty of this.work) {
-      const nowMs = this.options.clock.nowMs();
-      if (nowMs - (this.restingSinceMs.get(duty) ?? -Infinity) < pauseMs(duty)) continue;
-      try {
-        while ((await duty.round(signal)) === 'busy') busy = true;
-        done.push(duty.name);
-      } catch (error) {
-        failed.push({ duty: duty.name, error });
-      }
-      this.restingSinceMs.set(duty, nowMs);
-    }
-    await this.beats.beat(...done);
-    return { busy, failed };
+  settle(pauseMs?: (duty: Duty) => number): Promise<Settled> {
+    return this.driven.settle(pauseMs);
   }
 
   health(): LoopHealth[] {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
-import type { Duty } from '../../kernel/duty.js';
+import { lookout, type Duty } from '../../kernel/duty.js';
 import type { FlowReader, IntakeMinutes, RegistryReader } from '../../pipeline/contract.js';
 import { HeldFindings } from '../line-watch/held-findings.js';
 import type { SignalBook } from '../signals/signal-book.js';
@@ -38,18 +38,10 @@ export class HealthWatch {
   }
 
   duties(): Duty[] {
-    const duty = (name: string, look: () => Promise<void>): Duty => ({
-      name,
-      pauseMs: LOOK_EVERY_MS,
-      round: async () => {
-        await look();
-        return 'idle';
-      },
-    });
     return [
-      duty('intake-watch', () => this.lookAtIntake()),
-      duty('queue-watch', () => this.lookAtQueues()),
-      duty('process-watch', () => this.lookAtProcesses()),
+      lookout('intake-watch', LOOK_EVERY_MS, () => this.lookAtIntake()),
+      lookout('queue-watch', LOOK_EVERY_MS, () => this.lookAtQueues()),
+      lookout('process-watch', LOOK_EVERY_MS, () => this.lookAtProcesses()),
     ];
   }
 

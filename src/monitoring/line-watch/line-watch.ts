@@ -1,6 +1,6 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { PipelineReader, RegistryReader } from '../../pipeline/contract.js';
-import type { Duty } from '../../kernel/duty.js';
+import { lookout, type Duty } from '../../kernel/duty.js';
 import type { SignalBook } from '../signals/signal-book.js';
 import type { SoldCounts } from '../throughput/sold-counts.js';
 import { FRESH_MS, growingDeadLetters } from './dead-letters-growing.js';
@@ -45,18 +45,10 @@ export class LineWatch {
   }
 
   duties(): Duty[] {
-    const duty = (name: string, look: () => Promise<void>): Duty => ({
-      name,
-      pauseMs: LOOK_EVERY_MS,
-      round: async () => {
-        await look();
-        return 'idle';
-      },
-    });
     return [
-      duty('destination-watch', () => this.lookForRefusing()),
-      duty('dead-letter-watch', () => this.lookForDeadLetters()),
-      duty('proof-watch', () => this.lookForStaleProofs()),
+      lookout('destination-watch', LOOK_EVERY_MS, () => this.lookForRefusing()),
+      lookout('dead-letter-watch', LOOK_EVERY_MS, () => this.lookForDeadLetters()),
+      lookout('proof-watch', LOOK_EVERY_MS, () => this.lookForStaleProofs()),
     ];
   }
 
