@@ -2,7 +2,7 @@ import { ManualClock } from '../../src/kernel/clock.js';
 import type { Database } from '../../src/kernel/database.js';
 import { silentLogger } from '../../src/kernel/log.js';
 import { AlertQuery } from '../../src/alerting/alerts/alert-query.js';
-import { AlertBook } from '../../src/alerting/alerts/alert-desk.js';
+import { AlertBook } from '../../src/alerting/alerts/alert-book.js';
 import { SilenceBook } from '../../src/alerting/silences/silence-book.js';
 import { AlertRound, type AlertRoundDeps } from '../../src/alerting/alerts/alert-round.js';
 import { SignalBook } from '../../src/monitoring/signals/signal-book.js';

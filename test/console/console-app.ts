@@ -20,7 +20,7 @@ import type { StartFacts } from '../../src/console/deps.js';
 import type { DestinationKind, ReplayReport, ReplayRequest, ShopifyAdmin } from '../../src/pipeline/contract.js';
 import { Reconciliation } from '../../src/monitoring/reconciliation/reconciliation.js';
 import { InboundAlertmanager } from '../../src/alerting/alertmanager/inbound-alerts.js';
-import { AlertBook } from '../../src/alerting/alerts/alert-desk.js';
+import { AlertBook } from '../../src/alerting/alerts/alert-book.js';
 import { AlertRound } from '../../src/alerting/alerts/alert-round.js';
 import { NotificationLog } from '../../src/alerting/said/notification-log.js';
 import { SilenceBook } from '../../src/alerting/silences/silence-book.js';

@@ -1,7 +1,7 @@
 import { bigints, instants, integers, smallints, texts } from '../../kernel/binary-arrays.js';
 import type { Queryable } from '../../kernel/database.js';
 import type { World } from '../../pipeline/contract.js';
-import type { AlertClass, AlertState, Route, Severity } from '../contract.js';
+import type { AlertClass, Severity } from '../contract.js';
 import type { ActiveSilence, Group, Source } from './look.js';
 import {
   Tally,
@@ -93,44 +93,13 @@ select a.id::text as id, a.name, a.dedupe_key as "dedupeKey", a.world, a.class, 
        a.silenced_by::text as "silencedBy", a.unfold_at as "unfoldAt", a.unwatched_since as "unwatchedSince", a.told
   from alerting.alert a`;
 
-interface AlertRow extends Record<string, unknown> {
-  id: string;
-  name: string;
-  dedupeKey: string;
-  world: World;
-  class: AlertClass;
-  severity: Severity;
-  state: AlertState;
-  route: Route;
-  summary: string;
-  facts: Record<string, unknown>;
-  evidence: string;
-  runbook: string;
-  shop: string | null;
-  destination: string | null;
-  scope: string | null;
-  cause: string | null;
-  isFleet: boolean;
-  signals: number;
-  shops: number;
-  count: number;
-  firstSeenAt: Date;
-  lastSeenAt: Date;
-  dueAt: Date;
-  lookAt: Date | null;
-  openedAt: Date | null;
-  closedAt: Date | null;
+type AlertRow = Omit<AlertRecord, 'acknowledged' | 'tally' | 'told'> & {
   acknowledged_by: string | null;
   acknowledged_at: Date | null;
   acknowledgement_note: string | null;
   next_look_at: Date | null;
-  foldedInto: string | null;
-  inhibitedBy: string | null;
-  silencedBy: string | null;
-  unfoldAt: Date | null;
-  unwatchedSince: Date | null;
   told: (Omit<Told, 'at'> & { at: string })[];
-}
+} & Record<string, unknown>;
 
 function recordOf(row: AlertRow): AlertRecord {
   const { acknowledged_by: by, acknowledged_at: at, acknowledgement_note: note, next_look_at, told, ...rest } = row;

@@ -45,7 +45,7 @@ export interface Beat {
  * Invariant: no beat without proof. It goes out only while the loops that turn signals into alerts and tell of them have
  * had good rounds, and while somebody can be told; that this process runs proves nothing.
  */
-export class Watchdog {
+export class Beats {
   constructor(
     private readonly deps: {
       database: Database;

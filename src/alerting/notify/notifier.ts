@@ -24,7 +24,7 @@ import { Rounds } from './rounds.js';
 import type { SecondChannel } from './second-channel.js';
 import { LEASE_MS, Sender } from './sender.js';
 import { SlackWebhook } from './slack-webhook.js';
-import { Watchdog } from './watchdog.js';
+import { Beats } from './beats.js';
 import type { Audience, WorldChannels } from './world-channels.js';
 
 export interface NotifierDeps {
@@ -52,7 +52,7 @@ export class Notifier {
   private readonly sender: Sender;
   private readonly confirmation: Confirmation;
   private readonly onCall: OnCallWatch;
-  private readonly watchdog: Watchdog;
+  private readonly beats: Beats;
 
   constructor(private readonly deps: NotifierDeps) {
     const { meter, ...given } = deps;
@@ -71,7 +71,7 @@ export class Notifier {
     this.confirmation = new Confirmation(shared);
     this.onCall = new OnCallWatch(shared);
     this.watch = new ChannelWatch({ ...shared, webhooksOff: () => this.onCall.webhooksOff() });
-    this.watchdog = new Watchdog({
+    this.beats = new Beats({
       ...shared,
       http: this.http,
       muteSince: (world) => this.watch.muteSince(world),
@@ -109,7 +109,7 @@ export class Notifier {
       ...this.confirmation.duties(),
       this.watch.duty(),
       this.onCall.duty(),
-      ...this.watchdog.duties(),
+      ...this.beats.duties(),
     ];
   }
 

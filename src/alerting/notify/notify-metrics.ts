@@ -1,6 +1,6 @@
 import type { Counter, Meter } from '@opentelemetry/api';
 import type { Notification, Sent } from './notification.js';
-import type { Beat } from './watchdog.js';
+import type { Beat } from './beats.js';
 
 /** A recipient as a scrape sees it. */
 export interface RecipientReading {
