@@ -13,6 +13,8 @@ export interface Duty {
 export interface Settled {
   /** Whether any duty had something to do. */
   busy: boolean;
+  /** Names of those that ended well. */
+  done: string[];
   failed: { duty: string; error: unknown }[];
 }
 
@@ -46,12 +48,13 @@ export class DrivenDuties {
    */
   async settle(pauseMs: (duty: Duty) => number = (duty) => duty.pauseMs): Promise<Settled> {
     const { signal } = new AbortController();
-    const settled: Settled = { busy: false, failed: [] };
+    const settled: Settled = { busy: false, done: [], failed: [] };
     for (const duty of this.duties) {
       const nowMs = this.clock.nowMs();
       if (nowMs - (this.restingSinceMs.get(duty) ?? -Infinity) < pauseMs(duty)) continue;
       try {
         while ((await duty.round(signal)) === 'busy') settled.busy = true;
+        settled.done.push(duty.name);
       } catch (error) {
         settled.failed.push({ duty: duty.name, error });
       }

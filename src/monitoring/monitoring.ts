@@ -252,8 +252,10 @@ export class Monitoring {
    * Does every duty whose pause is over, until it has nothing more to do: for who drives the clock, instead of `start`. It
    * asks no lock, because who drives the clock is alone.
    */
-  settle(pauseMs?: (duty: Duty) => number): Promise<Settled> {
-    return this.driven.settle(pauseMs);
+  async settle(pauseMs?: (duty: Duty) => number): Promise<Settled> {
+    const settled = await this.driven.settle(pauseMs);
+    await this.beats.beat(...settled.done);
+    return settled;
   }
 
   health(): LoopHealth[] {
