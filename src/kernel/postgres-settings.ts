@@ -30,6 +30,8 @@ export const SETTINGS: Readonly<Record<string, string>> = {
   // A queue rewrites the same pages all day: rare checkpoints and compressed page images halve its WAL.
   wal_compression: 'pglz', // the build has neither lz4 nor zstd
   max_wal_size: '3GB',
+  // Spent segments of the log are kept for what comes: a burst that needs new ones first fills each with zeroes.
+  min_wal_size: '1GB',
   checkpoint_timeout: '15min',
   autovacuum: 'on',
   timezone: 'UTC',
