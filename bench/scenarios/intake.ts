@@ -22,6 +22,9 @@ export function freshIds(count: number): number {
 interface Front {
   child: Child<FrontApi>;
   port: number;
+  /** Where it keeps what it takes; `null` = not in PostgreSQL. */
+  databaseUrl: string | null;
+  store: 'postgres' | 'redis';
 }
 
 /** The load generator with its orders made: one a run of the bench, whatever is measured. */
@@ -33,14 +36,12 @@ export async function openLoad(lab: Lab): Promise<Child<LoadApi>> {
 
 async function openFront(lab: Lab, kind: FrontKind, redisPort: number, databaseUrl?: string): Promise<Front> {
   const child = lab.child<FrontApi>('front');
+  const inPostgres = kind !== 'nothing' && kind !== 'bare' && kind !== 'bullmq';
   const isOurs = kind === 'plumbline' || kind === 'journal';
-  const { port } = await child.call('open', {
-    kind,
-    databaseUrl: databaseUrl ?? (kind === 'nothing' || kind === 'bare' ? '' : await lab.database(!isOurs)),
-    dataDir: lab.directory(`${kind}-${child.pid}`),
-    redisPort,
-  });
-  return { child, port };
+  const url = databaseUrl ?? (inPostgres ? await lab.database(!isOurs) : null);
+  const dataDir = lab.directory(`${kind}-${child.pid}`);
+  const { port } = await child.call('open', { kind, databaseUrl: url ?? '', dataDir, redisPort });
+  return { child, port, databaseUrl: url, store: kind === 'bullmq' ? 'redis' : 'postgres' };
 }
 
 /** One timed stretch after a warm-up, on a store that was emptied before. */
@@ -52,6 +53,7 @@ async function timed(
   settings: Settings,
 ): Promise<{ sample: Sample; result: LoadResult }> {
   await load.call('renew', { firstId: freshIds(ORDERS) });
+  await lab.recycleLog();
   await load.call('begin', { ...how, ports: fronts.map(({ port }) => port) });
   await pause(settings.warmUpSeconds * 1000);
   const { result, cost } = await lab.cost(
@@ -61,8 +63,12 @@ async function timed(
       await pause(settings.seconds * 1000);
       return load.call('end', null);
     },
+    fronts[0]?.store,
   );
-  for (const { child } of fronts) await child.call('empty', null);
+  for (const { child, databaseUrl } of fronts) {
+    await child.call('empty', null);
+    if (databaseUrl !== null) await lab.vacuum(databaseUrl);
+  }
   const { answered, seconds, failed, p50Ms, p99Ms } = result;
   const more = { p50Ms, p99Ms, failed, walBytes: cost.walBytes / answered };
   return { sample: sampleOf(answered, seconds, cost, more), result };
