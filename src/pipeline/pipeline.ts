@@ -153,7 +153,7 @@ export class Pipeline {
       log,
       journal,
       ensurePartitions: ensureDays,
-      streams: options.roles.intake ? 4 : 1,
+      streams: options.roles.intake ? 3 : 1,
       recorder: {
         appended: (entries, _bytes, _ms, where) => {
           metrics.intakeAppended(where === 'database' ? 'inbox' : 'journal', entries);

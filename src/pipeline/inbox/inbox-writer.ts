@@ -4,7 +4,7 @@ import { messageOf } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
 import type { SecretBox } from '../../kernel/secrets.js';
 import type { InboxEntry } from '../contract.js';
-import { entryWeight } from './segment.js';
+import { SegmentDraft, entryWeight } from './segment.js';
 import { StreamSlot } from './stream-slot.js';
 
 export type Durable = 'database' | 'journal';
@@ -40,8 +40,8 @@ export interface InboxWriterOptions {
   /** Connections that commit side by side. */
   streams?: number;
   /**
-   * A webhook waits at most this long for company, milliseconds. 1 keeps what durability adds to the median below 2 ms
-   * at half load; 2 would save 5 % of the CPU and 8 % of the WAL there, and nothing at full load.
+   * A webhook waits at most this long for company, milliseconds, and only while a commit is under way: at half load
+   * they are over sooner and nobody waits that long; at full load 3 instead of 1 makes batches of 86 instead of 38.
    */
   windowMs?: number;
   entriesMax?: number;
@@ -59,10 +59,17 @@ export interface InboxWriterHealth {
 }
 
 interface Waiter {
-  entry: InboxEntry;
-  sinceMs: number;
   resolve: (where: { durable: Durable }) => void;
   reject: (error: IntakeRefused) => void;
+}
+
+/** What will be stored together. */
+interface Batch {
+  draft: SegmentDraft;
+  weight: number;
+  /** When the eldest came. */
+  sinceMs: number;
+  waiters: Waiter[];
 }
 
 const IN_DATABASE = Object.freeze({ durable: 'database' } as const);
@@ -88,11 +95,12 @@ export class InboxWriter {
   private readonly bytesMax: number;
   private readonly queueEntriesMax: number;
   private readonly queueBytesMax: number;
-  private queue: Waiter[] = [];
+  /** The eldest first; only the last takes company. */
+  private readonly queue: Batch[] = [];
+  private readonly spareDrafts: SegmentDraft[] = [];
   /** Taken and not settled yet: what waits and what is being committed. */
   private inHand = 0;
   private inHandBytes = 0;
-  private queueBytes = 0;
   private windowTimer: NodeJS.Timeout | null = null;
   private immediate: NodeJS.Immediate | null = null;
   private watch: NodeJS.Timeout | null = null;
@@ -102,13 +110,13 @@ export class InboxWriter {
   private refusalLoggedMs = -Infinity;
 
   constructor(private readonly options: InboxWriterOptions) {
-    this.windowMs = options.windowMs ?? 1;
+    this.windowMs = options.windowMs ?? 3;
     this.entriesMax = options.entriesMax ?? 100;
     this.bytesMax = options.bytesMax ?? 1024 * 1024;
     this.queueEntriesMax = options.queueEntriesMax ?? 20_000;
     this.queueBytesMax = options.queueBytesMax ?? 64 * 1024 * 1024;
     this.slots = Array.from(
-      { length: options.streams ?? 4 },
+      { length: options.streams ?? 3 },
       () => new StreamSlot({ ...options, onReady: () => this.flush() }),
     );
   }
@@ -133,8 +141,10 @@ export class InboxWriter {
       }
       this.inHand += 1;
       this.inHandBytes += weight;
-      this.queueBytes += weight;
-      this.queue.push({ entry, sinceMs: this.elapsedMs(), resolve, reject });
+      const batch = this.batchWithRoom();
+      batch.draft.add(entry);
+      batch.weight += weight;
+      batch.waiters.push({ resolve, reject });
       this.schedule();
     });
   }
@@ -160,8 +170,17 @@ export class InboxWriter {
     await Promise.all(this.slots.map((slot) => slot.close()));
   }
 
-  private get batchIsFull(): boolean {
-    return this.queue.length >= this.entriesMax || this.queueBytes >= this.bytesMax;
+  private batchWithRoom(): Batch {
+    const last = this.queue.at(-1);
+    if (last && !this.isFull(last)) return last;
+    const draft = this.spareDrafts.pop() ?? new SegmentDraft();
+    const batch: Batch = { draft, weight: 0, sinceMs: this.elapsedMs(), waiters: [] };
+    this.queue.push(batch);
+    return batch;
+  }
+
+  private isFull({ draft, weight }: Batch): boolean {
+    return draft.count >= this.entriesMax || weight >= this.bytesMax;
   }
 
   /**
@@ -172,7 +191,7 @@ export class InboxWriter {
   private schedule(): void {
     const eldest = this.queue[0];
     if (!eldest) return;
-    if (this.batchIsFull || this.elapsedMs() - eldest.sinceMs >= this.windowMs) {
+    if (this.isFull(eldest) || this.elapsedMs() - eldest.sinceMs >= this.windowMs) {
       this.flush();
     } else if (this.slots.every((slot) => slot.state !== 'busy')) {
       this.immediate ??= setImmediate(() => this.flush());
@@ -188,55 +207,40 @@ export class InboxWriter {
     this.immediate = null;
     while (this.queue.length > 0) {
       const slot = this.slots.find((candidate) => candidate.state === 'ready');
-      if (slot) {
-        void this.commit(slot, this.take());
-      } else if (this.slots.every((candidate) => candidate.state === 'down')) {
-        void this.spill(this.take(), null);
-      } else {
-        return; // a stream that comes back flushes; `spillStuck` watches over the eldest
-      }
+      // A stream that comes back flushes; `spillStuck` watches over the eldest.
+      if (!slot && this.slots.some((candidate) => candidate.state !== 'down')) return;
+      const batch = this.queue.shift();
+      if (batch) void (slot ? this.commit(slot, batch) : this.spill(batch, null));
     }
   }
 
-  private take(): Waiter[] {
-    let count = 0;
-    let bytes = 0;
-    while (count < this.queue.length && count < this.entriesMax && bytes < this.bytesMax) {
-      const waiter = this.queue[count];
-      if (waiter) bytes += entryWeight(waiter.entry);
-      count += 1;
-    }
-    this.queueBytes -= bytes;
-    return this.queue.splice(0, count);
-  }
-
-  private async commit(slot: StreamSlot, batch: Waiter[]): Promise<void> {
+  private async commit(slot: StreamSlot, batch: Batch): Promise<void> {
     const startedMs = this.elapsedMs();
-    const outcome = await slot.append(batch.map((waiter) => waiter.entry)).catch(failure);
+    const outcome = await slot.append(batch.draft).catch(failure);
     if (typeof outcome === 'number') this.settle(batch, outcome, startedMs, IN_DATABASE);
     else await this.spill(batch, outcome.failure);
     this.schedule();
   }
 
-  private async spill(batch: Waiter[], cause: unknown): Promise<void> {
+  private async spill(batch: Batch, cause: unknown): Promise<void> {
     const startedMs = this.elapsedMs();
-    const outcome = await this.options.journal.append(batch.map((waiter) => waiter.entry)).catch(failure);
+    const outcome = await this.options.journal.append(batch.draft.entries()).catch(failure);
     if (typeof outcome === 'number') this.settle(batch, outcome, startedMs, IN_JOURNAL);
     else this.refuse(batch, cause, outcome.failure);
   }
 
-  private settle(batch: Waiter[], bytes: number, startedMs: number, where: { durable: Durable }): void {
+  private settle(batch: Batch, bytes: number, startedMs: number, where: { durable: Durable }): void {
+    this.options.recorder?.appended(batch.waiters.length, bytes, this.elapsedMs() - startedMs, where.durable);
     this.release(batch);
-    this.options.recorder?.appended(batch.length, bytes, this.elapsedMs() - startedMs, where.durable);
-    for (const waiter of batch) waiter.resolve(where);
+    for (const waiter of batch.waiters) waiter.resolve(where);
   }
 
-  private refuse(batch: Waiter[], databaseError: unknown, journalError: unknown): void {
+  private refuse(batch: Batch, databaseError: unknown, journalError: unknown): void {
     const down = databaseError ?? this.health().lastError ?? 'no stream';
     const reason = `neither the database (${messageOf(down)}) nor the journal (${messageOf(journalError)}) took it`;
-    this.logRefusal(batch.length, journalError, reason);
+    this.logRefusal(batch.waiters.length, journalError, reason);
     this.release(batch);
-    for (const waiter of batch) waiter.reject(new IntakeRefused(reason, { cause: journalError }));
+    for (const waiter of batch.waiters) waiter.reject(new IntakeRefused(reason, { cause: journalError }));
   }
 
   // Every batch of a flood is refused; a line a second tells as much.
@@ -249,9 +253,13 @@ export class InboxWriter {
     this.unloggedRefusals = 0;
   }
 
-  private release(batch: Waiter[]): void {
-    this.inHand -= batch.length;
-    for (const waiter of batch) this.inHandBytes -= entryWeight(waiter.entry);
+  private release({ draft, weight, waiters }: Batch): void {
+    this.inHand -= waiters.length;
+    this.inHandBytes -= weight;
+    if (this.spareDrafts.length <= this.slots.length) {
+      draft.clear();
+      this.spareDrafts.push(draft);
+    }
     if (this.inHand > 0) return;
     for (const resolve of this.idle.splice(0)) resolve();
   }
@@ -259,7 +267,7 @@ export class InboxWriter {
   private spillStuck(): void {
     const eldest = this.queue[0];
     if (!eldest || this.elapsedMs() - eldest.sinceMs < SPILL_AFTER_MS) return;
-    while (this.queue.length > 0) void this.spill(this.take(), new Error('every stream is stuck'));
+    for (const batch of this.queue.splice(0)) void this.spill(batch, new Error('every stream is stuck'));
   }
 }
 

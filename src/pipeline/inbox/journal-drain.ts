@@ -8,7 +8,7 @@ import type { SecretBox } from '../../kernel/secrets.js';
 import type { InboxEntry } from '../contract.js';
 import { scanRecords, type FoundRecord, type Scan } from './journal-record.js';
 import { JOURNAL_PURPOSE, isOwnerRecord, syncDirectory, type Journal } from './journal.js';
-import { OpenSegment, entryWeight } from './segment.js';
+import { OpenSegment, SegmentDraft } from './segment.js';
 import type { InboxStream } from './stream.js';
 
 const DRAINED_BYTES = 'select drained_bytes::text as bytes from pipeline.journal_drain where journal_id = $1';
@@ -114,19 +114,16 @@ export class JournalDrain {
     const at = file.readBytes;
     const scan = await scanFrom(file);
     for (const { from, to } of scan.damaged) await this.setAside(file, at + from, at + to, 'not a record');
-    let batch: InboxEntry[] = [];
-    let weight = 0;
+    const batch = new SegmentDraft();
     for (const record of scan.records) {
       const entry = await this.entryOf(file, record, at);
       if (!entry) continue;
-      batch.push(entry);
-      weight += entryWeight(entry);
-      if (batch.length < SEGMENT_ENTRIES && weight < SEGMENT_BYTES) continue;
+      batch.add(entry);
+      if (batch.count < SEGMENT_ENTRIES && batch.bodyBytes < SEGMENT_BYTES) continue;
       if (!(await this.store(file, batch, at + record.end))) return false;
-      batch = [];
-      weight = 0;
+      batch.clear();
     }
-    if (batch.length > 0 && !(await this.store(file, batch, at + scan.consumed))) return false;
+    if (batch.count > 0 && !(await this.store(file, batch, at + scan.consumed))) return false;
     if (scan.tornBytes > 0) {
       this.counts.tornBytes += scan.tornBytes;
       this.options.log.warn(
@@ -138,12 +135,12 @@ export class JournalDrain {
     return true;
   }
 
-  private async store(file: FileInHand, batch: readonly InboxEntry[], toBytes: number): Promise<boolean> {
+  private async store(file: FileInHand, batch: SegmentDraft, toBytes: number): Promise<boolean> {
     const { journalId, storedBytes: fromBytes } = file;
     const stored = await (await this.openStream()).append(batch, { journalId, fromBytes, toBytes });
     if (stored === null) return false;
     file.storedBytes = toBytes;
-    this.counts.webhooks += batch.length;
+    this.counts.webhooks += batch.count;
     return true;
   }
 

@@ -10,7 +10,7 @@ import { judgeOwner, parseOwner, type LockOwner } from '../../kernel/service-loc
 import type { InboxEntry } from '../contract.js';
 import type { Spill } from './inbox-writer.js';
 import { encodeRecord, scanRecords } from './journal-record.js';
-import { encodeEntries } from './segment.js';
+import { SegmentDraft } from './segment.js';
 
 export const JOURNAL_PURPOSE = 'journal';
 
@@ -98,7 +98,7 @@ export class Journal implements Spill {
    */
   append(entries: readonly InboxEntry[]): Promise<number> {
     const records = entries.map((entry) =>
-      encodeRecord(this.options.secrets.seal(encodeEntries([entry]), JOURNAL_PURPOSE)),
+      encodeRecord(this.options.secrets.seal(SegmentDraft.of([entry]).encoded(), JOURNAL_PURPOSE)),
     );
     const bytes = records.reduce((sum, record) => sum + record.length, 0);
     return new Promise((resolve, reject) => {

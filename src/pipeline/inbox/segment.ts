@@ -1,7 +1,8 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { PlumblineError, messageOf } from '../../kernel/errors.js';
 import type { SecretBox } from '../../kernel/secrets.js';
-import type { InboxEntry, Source, World } from '../contract.js';
+import type { InboxEntry } from '../contract.js';
+import { decodeHeader, encodeHeader } from './segment-header.js';
 
 /*
  * A segment is what one commit of the inbox stores: a few webhooks in one compressed, sealed blob.
@@ -14,6 +15,8 @@ import type { InboxEntry, Source, World } from '../contract.js';
  */
 const ZSTD_PARAMS = {
   [constants.ZSTD_c_compressionLevel]: 1,
+  // 256 KB, half of what the level takes by itself, stay in the processor's cache: a tenth cheaper, and 2 % larger.
+  [constants.ZSTD_c_windowLog]: 18,
   // Without a secret key nothing else would notice a flipped bit in stored bytes.
   [constants.ZSTD_c_checksumFlag]: 1,
 };
@@ -24,9 +27,6 @@ const CHUNK_BYTES_MAX = 2 * 1024 * 1024;
 
 // A batch is cut at about 1 MB and one body at 8 MiB; more than this is damage or an attack, not a segment.
 const PLAIN_BYTES_MAX = 64 * 1024 * 1024;
-
-const SOURCES = ['http', 'fetch', 'replay', 'reconciliation'] as const satisfies readonly Source[];
-const WORLDS = ['real', 'sandbox'] as const satisfies readonly World[];
 
 /** Where a segment lies. It is sealed to its place, so that one cannot be passed off as another. */
 export function segmentPurpose(streamId: number, seq: number | string): string {
@@ -50,49 +50,90 @@ export function entryWeight(entry: InboxEntry): number {
   return entry.body.length + 512;
 }
 
-/** Entries as one blob for storage. @param purpose opens it again; see `segmentPurpose` */
-export function sealSegment(entries: readonly InboxEntry[], secrets: SecretBox, purpose: string): Buffer {
-  const plain = encodeEntries(entries, scratchOf);
-  const packed = zstdCompressSync(plain, {
-    params: ZSTD_PARAMS,
-    pledgedSrcSize: plain.length, // lets the reader allocate no more than it needs
-    chunkSize: chunkBytes(plain.length / 7), // orders shrink to an eighth and better; a second piece is copied once more
-  });
-  return secrets.seal(packed, purpose);
-}
-
 function chunkBytes(expected: number): number {
   return Math.min(Math.max(Math.ceil(expected), CHUNK_BYTES_MIN), CHUNK_BYTES_MAX);
 }
 
-// Packing is synchronous, so one piece of memory serves every segment: a fresh one each time would double what a
-// webhook costs the garbage collector.
-let scratch = Buffer.allocUnsafe(0);
-const SCRATCH_BYTES_MAX = 4 * 1024 * 1024;
+const COUNT_BYTES = 4;
+const UTF8_BYTES_MAX = 3; // of one UTF-16 unit
+const DRAFT_BYTES_MIN = 64 * 1024;
+const DRAFT_BYTES_KEPT = 4 * 1024 * 1024;
 
-function scratchOf(bytes: number): Buffer {
-  if (bytes > SCRATCH_BYTES_MAX) return Buffer.allocUnsafe(bytes);
-  if (bytes > scratch.length) scratch = Buffer.allocUnsafeSlow(Math.min(2 * bytes, SCRATCH_BYTES_MAX));
-  return scratch.subarray(0, bytes);
+/**
+ * A segment in the making. Entries are encoded as they come: what has just been verified is still in the processor's
+ * caches, and its buffer is free for the collector at once.
+ */
+export class SegmentDraft {
+  /** Entries, and the bytes of their bodies. */
+  count = 0;
+  bodyBytes = 0;
+  private end = COUNT_BYTES;
+  private memory: Buffer;
+
+  constructor(bytes = DRAFT_BYTES_MIN) {
+    this.memory = Buffer.allocUnsafeSlow(bytes);
+  }
+
+  static of(entries: readonly InboxEntry[]): SegmentDraft {
+    const draft = new SegmentDraft(entries.reduce((bytes, entry) => bytes + entryWeight(entry), COUNT_BYTES));
+    for (const entry of entries) draft.add(entry);
+    return draft;
+  }
+
+  add(entry: InboxEntry): void {
+    const header = encodeHeader(entry);
+    this.reserve(8 + header.length * UTF8_BYTES_MAX + entry.body.length);
+    const { memory, end } = this;
+    const headerLength = memory.write(header, end + 4);
+    memory.writeUInt32BE(headerLength, end);
+    const bodyAt = memory.writeUInt32BE(entry.body.length, end + 4 + headerLength);
+    this.end = bodyAt + entry.body.copy(memory, bodyAt);
+    this.count += 1;
+    this.bodyBytes += entry.body.length;
+  }
+
+  /** The draft's own memory: good until the next `add` or `clear`. */
+  encoded(): Buffer {
+    this.memory.writeUInt32BE(this.count, 0);
+    return this.memory.subarray(0, this.end);
+  }
+
+  /** The entries again; their bodies are good until the next `clear`. */
+  entries(): InboxEntry[] {
+    const segment = new OpenSegment(this.encoded(), 'a draft');
+    return Array.from({ length: segment.count }, (_, index) => segment.entry(index));
+  }
+
+  /** One blob for storage, in memory of its own. @param purpose opens it again; see `segmentPurpose` */
+  seal(secrets: SecretBox, purpose: string): Buffer {
+    const plain = this.encoded();
+    const packed = zstdCompressSync(plain, {
+      params: ZSTD_PARAMS,
+      pledgedSrcSize: plain.length, // lets the reader allocate no more than it needs
+      chunkSize: chunkBytes(plain.length / 7), // orders shrink to an eighth and better; a second piece is copied once more
+    });
+    return secrets.seal(packed, purpose);
+  }
+
+  /** Begins anew in the same memory, unless that has grown beyond what is worth keeping. */
+  clear(): void {
+    this.count = 0;
+    this.bodyBytes = 0;
+    this.end = COUNT_BYTES;
+    if (this.memory.length > DRAFT_BYTES_KEPT) this.memory = Buffer.allocUnsafeSlow(DRAFT_BYTES_MIN);
+  }
+
+  private reserve(bytes: number): void {
+    if (this.end + bytes <= this.memory.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.memory.length, this.end + bytes));
+    this.memory.copy(larger, 0, 0, this.end);
+    this.memory = larger;
+  }
 }
 
-/** @param allocate gives the memory; fresh by default */
-export function encodeEntries(
-  entries: readonly InboxEntry[],
-  allocate: (bytes: number) => Buffer = (bytes) => Buffer.allocUnsafe(bytes),
-): Buffer {
-  const headers = entries.map(encodeHeader);
-  let size = 4;
-  entries.forEach((entry, index) => (size += 8 + Buffer.byteLength(headers[index] ?? '') + entry.body.length));
-  const plain = allocate(size);
-  let offset = plain.writeUInt32BE(entries.length, 0);
-  entries.forEach((entry, index) => {
-    const headerLength = plain.write(headers[index] ?? '', offset + 4);
-    plain.writeUInt32BE(headerLength, offset);
-    offset = plain.writeUInt32BE(entry.body.length, offset + 4 + headerLength);
-    offset += entry.body.copy(plain, offset);
-  });
-  return plain;
+/** Entries as one blob for storage. @param purpose opens it again; see `segmentPurpose` */
+export function sealSegment(entries: readonly InboxEntry[], secrets: SecretBox, purpose: string): Buffer {
+  return SegmentDraft.of(entries).seal(secrets, purpose);
 }
 
 /**
@@ -148,11 +189,12 @@ export class OpenSegment {
     const offset = this.offsets[index];
     if (offset === undefined) throw new SegmentDamaged(this.place, `no entry ${index} among ${this.count}`);
     const bodyAt = this.skipBlock(offset);
-    return decodeHeader(
-      this.plain.subarray(offset + 4, bodyAt),
-      this.plain.subarray(bodyAt + 4, this.skipBlock(bodyAt)),
-      this.place,
-    );
+    const header = this.plain.subarray(offset + 4, bodyAt);
+    try {
+      return decodeHeader(header, this.plain.subarray(bodyAt + 4, this.skipBlock(bodyAt)));
+    } catch (error) {
+      throw new SegmentDamaged(this.place, messageOf(error), { cause: error });
+    }
   }
 
   private skipBlock(offset: number): number {
@@ -160,72 +202,5 @@ export class OpenSegment {
     if (end > this.plain.length)
       throw new SegmentDamaged(this.place, `an entry reaches past the end at byte ${offset}`);
     return end;
-  }
-}
-
-// Short keys: the header is stored a few hundred million times a month. A new optional key is compatible both ways.
-interface Header {
-  s: number;
-  w: number;
-  i: string;
-  t: string;
-  d: string;
-  r: number;
-  k?: string;
-  v?: string;
-  e?: string;
-  a?: string;
-  h?: string;
-  x?: number;
-}
-
-function encodeHeader(entry: InboxEntry): string {
-  const header: Header = {
-    s: SOURCES.indexOf(entry.source),
-    w: WORLDS.indexOf(entry.world),
-    i: entry.webhookId,
-    t: entry.topic,
-    d: entry.shopDomain,
-    r: entry.receivedAtMs,
-  };
-  if (entry.key !== undefined) header.k = entry.key;
-  if (entry.apiVersion !== undefined) header.v = entry.apiVersion;
-  if (entry.eventId !== undefined) header.e = entry.eventId;
-  if (entry.triggeredAt !== undefined) header.a = entry.triggeredAt;
-  if (entry.hmac !== undefined) header.h = entry.hmac;
-  if (entry.destinationId !== undefined) header.x = entry.destinationId;
-  return JSON.stringify(header);
-}
-
-function decodeHeader(bytes: Buffer, body: Buffer, place: string): InboxEntry {
-  const header = readHeader(bytes, place);
-  const source = SOURCES[header.s];
-  const world = WORLDS[header.w];
-  if (source === undefined || world === undefined)
-    throw new SegmentDamaged(place, 'an entry of unknown source or world');
-  const entry: InboxEntry = {
-    source,
-    world,
-    webhookId: header.i,
-    topic: header.t,
-    shopDomain: header.d,
-    receivedAtMs: header.r,
-    body,
-  };
-  if (header.k !== undefined) entry.key = header.k;
-  if (header.v !== undefined) entry.apiVersion = header.v;
-  if (header.e !== undefined) entry.eventId = header.e;
-  if (header.a !== undefined) entry.triggeredAt = header.a;
-  if (header.h !== undefined) entry.hmac = header.h;
-  if (header.x !== undefined) entry.destinationId = header.x;
-  return entry;
-}
-
-// The cast is safe for what `encodeHeader` wrote: zstd's and the seal's own checks stand before it.
-function readHeader(bytes: Buffer, place: string): Header {
-  try {
-    return JSON.parse(bytes.toString('utf8')) as Header;
-  } catch (error) {
-    throw new SegmentDamaged(place, 'an entry header is not JSON', { cause: error });
   }
 }

@@ -1,6 +1,6 @@
 import { messageOf } from '../../kernel/errors.js';
 import type { Logger } from '../../kernel/log.js';
-import type { InboxEntry } from '../contract.js';
+import type { SegmentDraft } from './segment.js';
 import { InboxStream, type InboxStreamOptions } from './stream.js';
 
 const RECONNECT_MIN_MS = 250;
@@ -47,12 +47,12 @@ export class StreamSlot {
     }
   }
 
-  /** @throws when the entries are not known to be committed */
-  async append(entries: readonly InboxEntry[]): Promise<number> {
+  /** @throws when the draft's entries are not known to be committed */
+  async append(draft: SegmentDraft): Promise<number> {
     if (!this.stream) throw new Error('the slot has no stream');
     this.inFlight = true;
     try {
-      const bytes = await this.stream.append(entries);
+      const bytes = await this.stream.append(draft);
       // Only now: a database that lets streams be opened but takes no segments must not be tried ever faster.
       this.failures = 0;
       return bytes ?? 0;

@@ -3,8 +3,7 @@ import pg from 'pg';
 import type { Clock } from '../../kernel/clock.js';
 import { clientConfig, readDurability, refuseWeakDurability } from '../../kernel/database.js';
 import type { SecretBox } from '../../kernel/secrets.js';
-import type { InboxEntry } from '../contract.js';
-import { sealSegment, segmentPurpose } from './segment.js';
+import { segmentPurpose, type SegmentDraft } from './segment.js';
 
 /**
  * First key of the advisory lock that a stream's connection holds as long as its server process lives; the second is
@@ -133,14 +132,14 @@ export class InboxStream {
    * @returns bytes stored; `null` when the journal stood elsewhere than `drain.fromBytes`, and nothing was appended
    * @throws when it is not known to be committed; the stream is lost then
    */
-  async append(entries: readonly InboxEntry[], drain?: DrainStep): Promise<number | null> {
+  async append(draft: SegmentDraft, drain?: DrainStep): Promise<number | null> {
     if (this.lostError) throw this.lostError;
     if (this.busy) throw new Error('a stream commits one segment at a time');
     this.busy = true;
     try {
       const seq = this.seq + 1;
-      const body = sealSegment(entries, this.options.secrets, segmentPurpose(this.id, seq));
-      const rows = await this.insert(seq, entries, body, drain);
+      const body = draft.seal(this.options.secrets, segmentPurpose(this.id, seq));
+      const rows = await this.insert(seq, draft, body, drain);
       if (rows === 0) return null;
       this.seq = seq;
       return body.length;
@@ -159,14 +158,14 @@ export class InboxStream {
     await this.client.end().catch(() => this.socket.destroy());
   }
 
-  private async insert(seq: number, entries: readonly InboxEntry[], body: Buffer, drain?: DrainStep): Promise<number> {
-    const rawBytes = entries.reduce((sum, entry) => sum + entry.body.length, 0);
+  private async insert(seq: number, draft: SegmentDraft, body: Buffer, drain?: DrainStep): Promise<number> {
+    const { count, bodyBytes } = draft;
     for (let attempt = 1; ; attempt++) {
       const now = this.options.clock.now();
       // The day never goes back within a stream, whatever the clock does: (day, seq) would no longer be commit order.
       const today = dayOf(now);
       const day = today > this.lastDay ? today : this.lastDay;
-      const values: unknown[] = [day, this.id, seq, now, entries.length, rawBytes, body];
+      const values: unknown[] = [day, this.id, seq, now, count, bodyBytes, body];
       if (drain) values.push(drain.journalId, drain.fromBytes, drain.toBytes);
       try {
         const result = await this.client.query(

@@ -7,9 +7,9 @@ import { dropExpired, ensurePartitions } from '../../../src/kernel/partitions.js
 import { SecretBox } from '../../../src/kernel/secrets.js';
 import { readInboxGaps } from '../../../src/pipeline/inbox/inbox-gap.js';
 import { InboxReader, SegmentUnreadable, type InboxBatch } from '../../../src/pipeline/inbox/inbox-reader.js';
-import { InboxWriter } from '../../../src/pipeline/inbox/inbox-writer.js';
+import { InboxWriter, type InboxWriterOptions } from '../../../src/pipeline/inbox/inbox-writer.js';
 import { InboxStream, dayOf } from '../../../src/pipeline/inbox/stream.js';
-import { sealSegment, segmentPurpose } from '../../../src/pipeline/inbox/segment.js';
+import { SegmentDraft, sealSegment, segmentPurpose } from '../../../src/pipeline/inbox/segment.js';
 import { pipelinePartitions } from '../../../src/pipeline/partitions.js';
 import { testDatabase, type TestDatabase } from '../../support/test-database.js';
 import { until } from '../../support/until.js';
@@ -33,15 +33,16 @@ afterAll(async () => {
   for (const it of open.splice(0)) await it.close();
 });
 
-async function writer(secrets = plain): Promise<InboxWriter> {
+async function writer(options: Partial<InboxWriterOptions> = {}): Promise<InboxWriter> {
   const started = await new InboxWriter({
     databaseUrl: db.url,
     writer: 'test',
-    secrets,
+    secrets: plain,
     clock,
     log: silentLogger,
     journal: noJournal,
     ensurePartitions: () => ensurePartitions(db.database, clock, pipelinePartitions()),
+    ...options,
   }).start();
   open.push(started);
   return started;
@@ -110,6 +111,20 @@ describe('the inbox', () => {
     expect((await read(reader())).segments).toBeLessThanOrEqual(8);
   });
 
+  it('gives back every webhook byte for byte although batches follow each other in the same memory', async () => {
+    const inbox = await writer({ entriesMax: 7 });
+    const entries = Array.from({ length: 300 }, (_, n) =>
+      entryOf(`w${n}`, { body: Buffer.from(`{"n":${n},"note":"${'x'.repeat((n * 577) % 9_000)}"}`) }),
+    );
+    for (let wave = 0; wave < 10; wave++) {
+      await Promise.all(entries.slice(wave * 30, wave * 30 + 30).map((entry) => inbox.append(entry)));
+    }
+    const stored = await read(reader(), { segments: 500, streams: 10 });
+    expect(new Map(stored.entries.map(({ entry }) => [entry.webhookId, entry]))).toEqual(
+      new Map(entries.map((entry) => [entry.webhookId, entry])),
+    );
+  });
+
   it('never lets a cursor pass an append that has not committed yet', async () => {
     const [slow, quick] = [await stream(), await stream()];
     // The slow stream's first segment is inserted but held open, while the quick one commits on.
@@ -122,9 +137,9 @@ describe('the inbox', () => {
       [dayOf(clock.now()), slow.id, clock.now(), sealSegment([entryOf('held')], plain, segmentPurpose(slow.id, 1))],
     );
     const from = reader();
-    await quick.append([entryOf('q1')]);
+    await quick.append(SegmentDraft.of([entryOf('q1')]));
     expect(idsOf(await read(from))).toEqual(['q1']);
-    await quick.append([entryOf('q2')]);
+    await quick.append(SegmentDraft.of([entryOf('q2')]));
     expect(idsOf(await read(from))).toEqual(['q2']);
     await db.database.transaction((client) => from.closeFinished(client));
 
@@ -135,7 +150,7 @@ describe('the inbox', () => {
 
   it('reads again what a failed transaction had read', async () => {
     const one = await stream();
-    await one.append([entryOf('w1')]);
+    await one.append(SegmentDraft.of([entryOf('w1')]));
     const from = reader();
     const failing = db.database.transaction(async (client) => {
       const batch = await from.readBatch(client, { segments: 10 });
@@ -148,8 +163,8 @@ describe('the inbox', () => {
 
   it('gives two readers different streams at the same time', async () => {
     const [a, b] = [await stream(), await stream()];
-    await a.append([entryOf('a')]);
-    await b.append([entryOf('b')]);
+    await a.append(SegmentDraft.of([entryOf('a')]));
+    await b.append(SegmentDraft.of([entryOf('b')]));
     const seen = await db.database.transaction(async (first) => {
       const one = await reader().readBatch(first, { segments: 1, streams: 1 });
       const two = await db.database.transaction((second) => reader().readBatch(second, { segments: 1, streams: 9 }));
@@ -160,7 +175,7 @@ describe('the inbox', () => {
 
   it('keeps the order of a stream, some segments at a time', async () => {
     const one = await stream();
-    for (let n = 1; n <= 5; n++) await one.append([entryOf(`w${n}`)]);
+    for (let n = 1; n <= 5; n++) await one.append(SegmentDraft.of([entryOf(`w${n}`)]));
     const from = reader();
     expect(idsOf(await read(from, { segments: 2, streams: 4 }))).toEqual(['w1', 'w2']);
     expect(await from.backlog(db.database)).toMatchObject({ entries: 3 });
@@ -170,7 +185,8 @@ describe('the inbox', () => {
 
   it('reads no more bytes at once than asked for, but always one segment', async () => {
     const one = await stream();
-    for (const id of ['w1', 'w2', 'w3', 'w4']) await one.append([entryOf(id, { body: Buffer.alloc(1_000) })]);
+    for (const id of ['w1', 'w2', 'w3', 'w4'])
+      await one.append(SegmentDraft.of([entryOf(id, { body: Buffer.alloc(1_000) })]));
     const from = reader();
     expect(idsOf(await read(from, { segments: 9, streams: 4, bytes: 1 }))).toEqual(['w1']);
     expect(idsOf(await read(from, { segments: 9, streams: 4, bytes: 1_500 }))).toEqual(['w2', 'w3']);
@@ -178,12 +194,12 @@ describe('the inbox', () => {
 
   it('closes a stream when it is read and its writer is gone, not before', async () => {
     const one = await stream();
-    await one.append([entryOf('w1')]);
+    await one.append(SegmentDraft.of([entryOf('w1')]));
     const from = reader();
     const close = () => db.database.transaction((client) => from.closeFinished(client));
     await read(from);
     expect(await close()).toBe(0); // its writer lives
-    await one.append([entryOf('w2')]);
+    await one.append(SegmentDraft.of([entryOf('w2')]));
     await one.close();
     expect(await close()).toBe(0); // something is unread
     expect(idsOf(await read(from))).toEqual(['w2']);
@@ -192,8 +208,8 @@ describe('the inbox', () => {
 
   it('loads single payloads by their pointers, with and without its cache, and null for dropped ones', async () => {
     const one = await stream();
-    await one.append([entryOf('w1'), entryOf('w2')]);
-    await one.append([entryOf('w3')]);
+    await one.append(SegmentDraft.of([entryOf('w1'), entryOf('w2')]));
+    await one.append(SegmentDraft.of([entryOf('w3')]));
     const warm = reader();
     const pointers = (await read(warm)).entries.map(({ pointer }) => pointer).reverse();
     for (const from of [warm, reader()]) {
@@ -206,7 +222,7 @@ describe('the inbox', () => {
 
   it('opens a segment once for all who want it at the same time', async () => {
     const one = await stream();
-    await one.append([entryOf('w1'), entryOf('w2')]);
+    await one.append(SegmentDraft.of([entryOf('w1'), entryOf('w2')]));
     const place = { segmentDay: dayOf(new Date()), streamId: one.id, segmentSeq: '1' };
     let statements = 0;
     const counting: Queryable = {
@@ -226,7 +242,7 @@ describe('the inbox', () => {
 
   it('seals webhooks at rest when there is a key, and opens them with an older key', async () => {
     const [older, newer] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
-    const inbox = await writer(new SecretBox([older]));
+    const inbox = await writer({ secrets: new SecretBox([older]) });
     await inbox.append(entryOf('w1', { body: Buffer.from('{"email":"jane@example.com"}') }));
     const { rows } = await db.database.query<{ body: Buffer }>('select body from pipeline.inbox_segment');
     expect(rows[0]?.body.includes('jane')).toBe(false);
@@ -237,12 +253,12 @@ describe('the inbox', () => {
 
   it('names a segment that cannot be opened, holds its stream, and lets the others go on', async () => {
     const [bad, good] = [await stream(), await stream()];
-    await bad.append([entryOf('lost')]);
-    await bad.append([entryOf('behind')]);
+    await bad.append(SegmentDraft.of([entryOf('lost')]));
+    await bad.append(SegmentDraft.of([entryOf('behind')]));
     await db.database.query('update pipeline.inbox_segment set body = $1 where seq = 1', [Buffer.from([0, 1, 2, 3])]);
     const from = reader();
     await expect(read(from)).rejects.toThrow(new RegExp(`segment 1 of stream ${bad.id}`));
-    await good.append([entryOf('g1')]);
+    await good.append(SegmentDraft.of([entryOf('g1')]));
     expect(idsOf(await read(from))).toEqual(['g1']);
     await expect(read(from)).rejects.toBeInstanceOf(SegmentUnreadable);
     expect(from.unreadable()).toHaveLength(1);
@@ -260,7 +276,7 @@ describe('the inbox', () => {
   it('creates the partition of the day when it is missing', async () => {
     const one = await stream();
     await db.database.query(`drop table pipeline.inbox_segment_${dayOf(clock.now()).replaceAll('-', '')}`);
-    expect(await one.append([entryOf('w1')])).toBeGreaterThan(0);
+    expect(await one.append(SegmentDraft.of([entryOf('w1')]))).toBeGreaterThan(0);
     expect(idsOf(await read(reader()))).toEqual(['w1']);
   });
 });
@@ -278,7 +294,7 @@ describe('segments that are gone before they were read', () => {
 
   async function streamOf(count: number): Promise<InboxStream> {
     const one = await stream();
-    for (let n = 1; n <= count; n++) await one.append([entryOf(`w${n}`)]);
+    for (let n = 1; n <= count; n++) await one.append(SegmentDraft.of([entryOf(`w${n}`)]));
     return one;
   }
 
@@ -313,7 +329,7 @@ describe('segments that are gone before they were read', () => {
     expect(idsOf(await read(from, { segments: 1, streams: 1 }))).toEqual(['w1']);
     await remove(one.id, 2, 3);
     expect(idsOf(await read(from))).toEqual([]);
-    await one.append([entryOf('w4')]);
+    await one.append(SegmentDraft.of([entryOf('w4')]));
     expect(idsOf(await read(from))).toEqual(['w4']);
     expect(await gaps()).toEqual([{ streamId: one.id, firstSeq: '2', lastSeq: '3', segments: 2 }]);
   });
@@ -354,7 +370,7 @@ describe('segments that are gone before they were read', () => {
     await dropExpired(db.database, later, pipelinePartitions(later.nowMs()));
     expect(await db.database.rows('select from pipeline.inbox_segment')).toEqual([]);
     await ensurePartitions(db.database, clock, pipelinePartitions());
-    await one.append([entryOf('w3')]);
+    await one.append(SegmentDraft.of([entryOf('w3')]));
     expect(idsOf(await read(from))).toEqual(['w3']);
     expect(await gaps()).toEqual([]);
   });

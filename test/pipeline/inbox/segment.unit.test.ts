@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SecretBox } from '../../../src/kernel/secrets.js';
-import { SegmentDamaged, openSegment, sealSegment } from '../../../src/pipeline/inbox/segment.js';
+import { SegmentDamaged, SegmentDraft, openSegment, sealSegment } from '../../../src/pipeline/inbox/segment.js';
 import { entryOf } from './entries.js';
 
 const plain = new SecretBox([]);
@@ -46,5 +46,28 @@ describe('a segment', () => {
   it('names an entry it does not have', () => {
     const segment = openSegment(sealSegment([entryOf('w1')], plain, 'p'), plain, 'p');
     expect(() => segment.entry(1)).toThrow(/no entry 1 among 1/);
+  });
+});
+
+describe('a draft of a segment', () => {
+  it('keeps what it was given, whatever becomes of the buffer it came in', () => {
+    const body = Buffer.from('{"id":1}');
+    const draft = SegmentDraft.of([entryOf('w1', { body })]);
+    body.fill(0);
+    expect(draft.entries()).toEqual([entryOf('w1', { body: Buffer.from('{"id":1}') })]);
+  });
+
+  it('grows with its entries and begins anew when cleared', () => {
+    const draft = new SegmentDraft(16);
+    const large = [1, 50_000, 3_000_000, 2_000_000].map((bytes) => entryOf('w', { body: Buffer.alloc(bytes, bytes) }));
+    for (const entry of large) draft.add(entry);
+    expect(openSegment(draft.seal(sealed, 'p'), sealed, 'p').count).toBe(4);
+    expect(draft.entries()).toEqual(large);
+    expect([draft.count, draft.bodyBytes]).toEqual([4, 5_050_001]);
+    draft.clear();
+    draft.add(entryOf('next'));
+    const segment = openSegment(draft.seal(plain, 'p'), plain, 'p');
+    expect([segment.count, segment.entry(0)]).toEqual([1, entryOf('next')]);
+    expect([draft.count, draft.bodyBytes]).toEqual([1, entryOf('next').body.length]);
   });
 });
