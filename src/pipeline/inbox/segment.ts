@@ -25,7 +25,7 @@ const ZSTD_PARAMS = {
 const CHUNK_BYTES_MIN = 16 * 1024;
 const CHUNK_BYTES_MAX = 2 * 1024 * 1024;
 
-// A batch is cut at about 1 MB and one body at 8 MiB; more than this is damage or an attack, not a segment.
+// A batch is cut at about 1.5 MB and one body at 8 MiB; more than this is damage or an attack, not a segment.
 const PLAIN_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Where a segment lies. It is sealed to its place, so that one cannot be passed off as another. */
