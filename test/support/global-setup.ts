@@ -32,7 +32,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const server = await EmbeddedPostgres.start({
     dataDir: join(runDir, 'server'),
     log,
-    settings: { shared_buffers: '64MB' },
+    // Test files run side by side, and some of them are three services at once that get killed and come back.
+    settings: { shared_buffers: '64MB', max_connections: '300' },
   });
   try {
     await server.ensureDatabase(TEMPLATE);
