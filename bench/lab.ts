@@ -182,8 +182,11 @@ export class Lab {
   async vacuum(databaseUrl: string): Promise<void> {
     const client = new pg.Client({ connectionString: databaseUrl });
     await client.connect();
-    await client.query('vacuum analyze');
-    await client.end();
+    try {
+      await client.query('vacuum analyze');
+    } finally {
+      await client.end();
+    }
   }
 
   /** Writes as much log as the server keeps (`min_wal_size`), once. */

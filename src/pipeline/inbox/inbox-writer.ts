@@ -24,7 +24,7 @@ export interface InboxRecorder {
 
 /** Where batches go that the database does not take. */
 export interface Spill {
-  /** Resolves with the bytes written once they are on stable storage. */
+  /** Resolves with the bytes written once they are on stable storage. The bodies are good until then. */
   append(entries: readonly InboxEntry[]): Promise<number>;
 }
 
@@ -139,10 +139,18 @@ export class InboxWriter {
           new IntakeRefused(`${this.inHand} webhooks (${this.inHandBytes} bytes) already wait for storage`),
         );
       }
+      const last = this.queue.at(-1);
+      const company = last && !this.isFull(last) ? last : null;
+      let batch: Batch;
+      try {
+        batch = company ?? this.newBatch();
+        batch.draft.add(entry);
+      } catch (error) {
+        return reject(new IntakeRefused(`it could not be encoded: ${messageOf(error)}`, { cause: error }));
+      }
+      if (!company) this.queue.push(batch);
       this.inHand += 1;
       this.inHandBytes += weight;
-      const batch = this.batchWithRoom();
-      batch.draft.add(entry);
       batch.weight += weight;
       batch.waiters.push({ resolve, reject });
       this.schedule();
@@ -170,13 +178,9 @@ export class InboxWriter {
     await Promise.all(this.slots.map((slot) => slot.close()));
   }
 
-  private batchWithRoom(): Batch {
-    const last = this.queue.at(-1);
-    if (last && !this.isFull(last)) return last;
+  private newBatch(): Batch {
     const draft = this.spareDrafts.pop() ?? new SegmentDraft();
-    const batch: Batch = { draft, weight: 0, sinceMs: this.elapsedMs(), waiters: [] };
-    this.queue.push(batch);
-    return batch;
+    return { draft, weight: 0, sinceMs: this.elapsedMs(), waiters: [] };
   }
 
   private isFull({ draft, weight }: Batch): boolean {
@@ -191,12 +195,13 @@ export class InboxWriter {
   private schedule(): void {
     const eldest = this.queue[0];
     if (!eldest) return;
-    if (this.isFull(eldest) || this.elapsedMs() - eldest.sinceMs >= this.windowMs) {
+    const leftMs = this.windowMs - (this.elapsedMs() - eldest.sinceMs);
+    if (this.isFull(eldest) || leftMs <= 0) {
       this.flush();
     } else if (this.slots.every((slot) => slot.state !== 'busy')) {
       this.immediate ??= setImmediate(() => this.flush());
     } else {
-      this.windowTimer ??= setTimeout(() => this.flush(), this.windowMs);
+      this.windowTimer ??= setTimeout(() => this.flush(), leftMs);
     }
   }
 
@@ -224,14 +229,19 @@ export class InboxWriter {
 
   private async spill(batch: Batch, cause: unknown): Promise<void> {
     const startedMs = this.elapsedMs();
-    const outcome = await this.options.journal.append(batch.draft.entries()).catch(failure);
+    const outcome = await this.toJournal(batch).catch(failure);
     if (typeof outcome === 'number') this.settle(batch, outcome, startedMs, IN_JOURNAL);
     else this.refuse(batch, cause, outcome.failure);
   }
 
+  // Async, so that what is thrown on the way to the journal's own promise ends as a refusal too.
+  private async toJournal({ draft }: Batch): Promise<number> {
+    return this.options.journal.append(draft.entries());
+  }
+
   private settle(batch: Batch, bytes: number, startedMs: number, where: { durable: Durable }): void {
-    this.options.recorder?.appended(batch.waiters.length, bytes, this.elapsedMs() - startedMs, where.durable);
     this.release(batch);
+    this.options.recorder?.appended(batch.waiters.length, bytes, this.elapsedMs() - startedMs, where.durable);
     for (const waiter of batch.waiters) waiter.resolve(where);
   }
 

@@ -55,7 +55,6 @@ function chunkBytes(expected: number): number {
 }
 
 const COUNT_BYTES = 4;
-const UTF8_BYTES_MAX = 3; // of one UTF-16 unit
 const DRAFT_BYTES_MIN = 64 * 1024;
 const DRAFT_BYTES_KEPT = 4 * 1024 * 1024;
 
@@ -82,7 +81,7 @@ export class SegmentDraft {
 
   add(entry: InboxEntry): void {
     const header = encodeHeader(entry);
-    this.reserve(8 + header.length * UTF8_BYTES_MAX + entry.body.length);
+    this.reserve(8 + Buffer.byteLength(header) + entry.body.length);
     const { memory, end } = this;
     const headerLength = memory.write(header, end + 4);
     memory.writeUInt32BE(headerLength, end);

@@ -191,6 +191,36 @@ describe('the inbox writer, when the database is in trouble', () => {
     await expect(byBytes.append(entryOf('big', { body: Buffer.alloc(1_000) }))).rejects.toThrow(/already wait/);
   });
 
+  it('refuses what cannot be encoded, and goes on as if it had never come', async () => {
+    const inbox = await writer();
+    const unfit = Object.assign(Buffer.from('{}'), {
+      copy: () => {
+        throw new RangeError('out of memory');
+      },
+    });
+    for (const company of [0, 1]) {
+      const taken = appendMany(inbox, `w${company}`, company);
+      await expect(inbox.append(entryOf('unfit', { body: unfit }))).rejects.toThrow(IntakeRefused);
+      await taken;
+    }
+    expect(await inbox.append(entryOf('next'))).toEqual({ durable: 'database' });
+    expect(inbox.health()).toMatchObject({ waiting: 0, waitingBytes: 0 });
+    await inbox.close();
+    expect(await inboxIds()).toHaveLength(2);
+  });
+
+  it('refuses a batch whose way to the journal throws at once', async () => {
+    proxy.refuse();
+    const thrower = {
+      append: () => {
+        throw new Error('no journal at all');
+      },
+    };
+    const inbox = await writer({ journal: thrower });
+    await expect(inbox.append(entryOf('w1'))).rejects.toThrow(/no journal at all/);
+    expect(inbox.health()).toMatchObject({ waiting: 0, waitingBytes: 0 });
+  });
+
   it('settles everything it took before it closes, and takes nothing after', async () => {
     const inbox = await writer();
     const taken = appendMany(inbox, 'w', 50);
