@@ -56,13 +56,28 @@ export class SettleQueue {
 
   private async flushAll(): Promise<void> {
     while (this.waiting.length > 0) {
-      const batch = this.waiting.splice(0, BATCH_MAX);
+      const batch = this.takeBatch();
       await this.write(batch.map(({ settlement }) => settlement));
       for (const { together } of batch) if (--together.left === 0) together.done();
     }
     this.flushing = null;
     // Something may have come between the last look and the line above.
     if (this.waiting.length > 0) this.flushSoon(0);
+  }
+
+  /**
+   * The next to be written, up to the first that is of an obligation among them. An obligation has two outcomes when its
+   * lease ran out under a try that then ended all the same: the process stood still, or the clock was set.
+   */
+  private takeBatch(): Waiting[] {
+    const obligations = new Set<string>();
+    for (const { settlement } of this.waiting) {
+      const { shopId, destinationId, kind, subjectId } = settlement;
+      const obligation = `${shopId} ${destinationId} ${kind} ${subjectId}`;
+      if (obligations.size === BATCH_MAX || obligations.has(obligation)) break;
+      obligations.add(obligation);
+    }
+    return this.waiting.splice(0, obligations.size);
   }
 
   private async write(settlements: Settlement[]): Promise<void> {

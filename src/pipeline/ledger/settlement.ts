@@ -141,7 +141,7 @@ update pipeline.delivery d set lease = null, due_at = $6, attempts = 0
  *
  * Locks: ledger rows by primary key, then delivery rows: the router's order.
  *
- * @param settlements at most one an obligation (the claim guarantees it)
+ * @param settlements at most one an obligation: PostgreSQL refuses to change a row twice in a statement
  */
 export async function settle(database: Queryable, settlements: readonly Settlement[]): Promise<void> {
   const ended = settlements.filter((s) => s.state !== 'queued');

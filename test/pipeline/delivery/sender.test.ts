@@ -182,6 +182,21 @@ describe('an event whose claims are lost again and again', () => {
   });
 });
 
+describe('a process that stood still for longer than its leases', () => {
+  it('writes down every outcome of before and after at once, where one event has two', async () => {
+    await queue(2);
+    const one = sender();
+    const route = { shop: SHOP, destination: destination(), adapter: { ...adapter, isIdempotent: () => true } };
+    const before = await claimAll();
+    clock.advance(60_000);
+    const after = await claimAll();
+    expect([before, after].map((claims) => claims.length)).toEqual([2, 2]);
+    await Promise.all([before, after].map((claims) => one.deliver(new Lane(KEY), claims, route, NOBODY)));
+    expect(await states()).toEqual(['accepted', 'accepted']);
+    expect(await database.rows('select from pipeline.delivery')).toEqual([]);
+  });
+});
+
 describe('an event that no formatter foresaw', () => {
   it('becomes a dead letter of ours, and the events around it go on', async () => {
     const [, odd] = await queue(3);
