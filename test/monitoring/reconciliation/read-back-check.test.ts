@@ -102,7 +102,7 @@ describe('reading back from Segment, which counts', () => {
     await until(() => line.segment.messageIds.names.length > 0);
     await live(30 * MINUTE_MS, MINUTE_MS);
     line.segment.misbehave({ mode: 'ok' });
-    // A try that was cut is put off from when it is written down: the clock that then stands still has to be past it.
+    // A try that was cut is put off from the moment it is written down: written later, it would be due after the clock's last move.
     await until(async () => {
       line.pipeline.worker.rediscover();
       return (await line.database.rows('select from pipeline.delivery where lease is not null')).length === 0;
